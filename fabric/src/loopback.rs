@@ -1,0 +1,3 @@
+//! Two ends in one process.
+/// One end.
+pub struct End;

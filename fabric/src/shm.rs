@@ -1,0 +1,3 @@
+//! Shared memory.
+/// Mapped rings of one peer.
+pub struct Rings;

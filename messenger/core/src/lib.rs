@@ -1,0 +1,31 @@
+//! Messenger without I/O.
+//!
+//! What two nodes say to one another and what a node concludes from it: the wire format, link supervision, the choice
+//! among several links to one peer (conduits), routes over nodes in between, and the registry of members and segments.
+//!
+//! It is *not* a network program: there is no socket, clock, thread or allocation of shared memory here. Time is an
+//! argument ([`Time`]), messages go in by `handle_*`, out by `poll_*`. That is what lets one core run in a daemon, in a
+//! seeded simulator and on bare metal.
+//!
+//! ```
+//! use messenger_core::{NodeId, wire::{Header, Kind}};
+//! let header = Header::frame(NodeId::new(1).unwrap(), NodeId::new(2).unwrap(), 7);
+//! let mut bytes = [0; Header::LEN];
+//! header.emit(&mut bytes).unwrap();
+//! assert_eq!(Header::parse(&bytes).unwrap().kind, Kind::Frame);
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod id;
+mod name;
+mod time;
+pub mod wire;
+
+pub use id::{Incarnation, LinkId, Mac, NodeId, PortId, SegmentId};
+pub use name::{Name, NameError};
+pub use time::Time;
