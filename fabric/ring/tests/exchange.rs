@@ -1,4 +1,5 @@
 //! What the two ends do together when nobody lies or dies.
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 #![cfg(not(loom))]
 
 use fabric_ring::{
