@@ -209,7 +209,7 @@ impl Header {
     /// Writes the fixed part; what stands behind it is the caller's.
     pub fn emit(&self, bytes: &mut [u8]) -> Result<(), WireError> {
         let out = bytes.first_chunk_mut::<{ Self::LEN }>().ok_or(WireError::Truncated(Self::LEN))?;
-        out[0] = (VERSION << 4) | (self.len / 8 & 15);
+        out[0] = (VERSION << 4) | ((self.len / 8) & 15);
         out[1] = self.kind.into();
         out[2..4].copy_from_slice(&self.flags.0.to_le_bytes());
         out[4..8].copy_from_slice(&self.source.to_le_bytes());
