@@ -1,3 +1,6 @@
 //! The daemon of a MINET node, and what the command `minet` needs to talk to it.
+mod clock;
 mod config;
+mod lane;
+mod snapshot;
 pub use config::{Cidr, Config, ConfigError, FABRIC, Mode, Overrides, RUN_DIR, Segment};

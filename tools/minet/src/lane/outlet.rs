@@ -1,0 +1,120 @@
+//! A lane's carriers, and what every channel carried.
+
+use super::Activity;
+use fabric::{AttachError, Carrier, Channel, Counts, Message, Peer, SendError, Slot, View};
+use minet::Hop;
+use std::{os::fd::BorrowedFd, sync::Arc};
+
+/// The carriers of one lane.
+pub(super) struct Outlet {
+    carriers: Vec<Box<dyn Carrier>>,
+    /// By carrier, then by channel.
+    activity: Vec<Vec<Option<Arc<Activity>>>>,
+}
+
+impl Outlet {
+    pub(super) fn new(carriers: Vec<Box<dyn Carrier>>) -> Outlet {
+        let activity = carriers.iter().map(|_| Vec::new()).collect();
+        Outlet { carriers, activity }
+    }
+
+    pub(super) fn attach(
+        &mut self,
+        carrier: usize,
+        channel: Channel,
+        peer: Peer,
+        activity: Arc<Activity>,
+    ) -> Result<(), AttachError> {
+        let (Some(carrier), Some(table)) = (self.carriers.get_mut(carrier), self.activity.get_mut(carrier)) else {
+            return Err(AttachError::WrongKind("missing"));
+        };
+        carrier.attach(channel, peer)?;
+        let at = channel.0 as usize;
+        if table.len() <= at {
+            table.resize(at + 1, None);
+        }
+        if let Some(place) = table.get_mut(at) {
+            *place = Some(activity);
+        }
+        Ok(())
+    }
+
+    pub(super) fn detach(&mut self, carrier: usize, channel: Channel) {
+        if let Some(carrier) = self.carriers.get_mut(carrier) {
+            carrier.detach(channel);
+        }
+        if let Some(place) = self.activity.get_mut(carrier).and_then(|t| t.get_mut(channel.0 as usize)) {
+            *place = None;
+        }
+    }
+
+    fn activity(&self, carrier: usize, channel: Channel) -> Option<&Activity> {
+        self.activity.get(carrier)?.get(channel.0 as usize)?.as_deref()
+    }
+
+    /// Notes messages that came in on a channel.
+    pub(super) fn heard(&self, carrier: usize, channel: Channel, n: u64) {
+        if let Some(activity) = self.activity(carrier, channel) {
+            activity.note_received(n);
+        }
+    }
+
+    pub(super) fn carrier(&mut self, at: usize) -> Option<&mut Box<dyn Carrier>> {
+        self.carriers.get_mut(at)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.carriers.len()
+    }
+
+    pub(super) fn reserve(&mut self, hop: Hop, most: usize) -> Result<Slot<'_>, SendError> {
+        let carrier = self.carriers.get_mut(usize::from(hop.carrier)).ok_or(SendError::NotOpen)?;
+        carrier.reserve(Channel(hop.channel), most)
+    }
+
+    pub(super) fn commit(&mut self, hop: Hop, used: usize) -> Result<(), SendError> {
+        let carrier = self.carriers.get_mut(usize::from(hop.carrier)).ok_or(SendError::NotOpen)?;
+        carrier.commit(Channel(hop.channel), used)?;
+        if let Some(activity) = self.activity(usize::from(hop.carrier), Channel(hop.channel)) {
+            activity.note_sent(1);
+        }
+        Ok(())
+    }
+
+    /// Sends messages in order; how many were taken, and why not more.
+    pub(super) fn send(&mut self, hop: Hop, messages: &[Message<'_>]) -> (usize, Result<(), SendError>) {
+        let (at, channel) = (usize::from(hop.carrier), Channel(hop.channel));
+        let Some(carrier) = self.carriers.get_mut(at) else { return (0, Err(SendError::NotOpen)) };
+        let (taken, result) = carrier.send(channel, messages);
+        if let (Some(activity), true) = (self.activity(at, channel), taken > 0) {
+            activity.note_sent(taken as u64);
+        }
+        (taken, result)
+    }
+
+    pub(super) fn send_one(&mut self, carrier: usize, channel: Channel, parts: &[View<'_>]) -> Result<(), SendError> {
+        let hop = Hop { carrier: u8::try_from(carrier).unwrap_or(u8::MAX), channel: channel.0 };
+        self.send(hop, &[Message { parts }]).1
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.carriers.iter_mut().for_each(|c| c.flush());
+    }
+
+    /// Asks all peers to ring; `false` when something is there already.
+    pub(super) fn arm(&mut self) -> bool {
+        self.carriers.iter_mut().fold(true, |quiet, c| c.arm() && quiet)
+    }
+
+    pub(super) fn disarm(&mut self) {
+        self.carriers.iter_mut().for_each(|c| c.disarm());
+    }
+
+    pub(super) fn wakers(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.carriers.iter().filter_map(|c| c.waker())
+    }
+
+    pub(super) fn counts(&self) -> impl Iterator<Item = Counts> {
+        self.carriers.iter().map(|c| c.counts())
+    }
+}
