@@ -131,13 +131,6 @@ impl Ingress {
         counted: &mut ArrayVec<(Channel, u64), 8>,
     ) {
         for (token, received) in batch.iter().enumerate() {
-            if let Origin::Channel(channel) = received.origin {
-                match counted.iter_mut().find(|(c, _)| *c == channel) {
-                    Some((_, n)) => *n += 1,
-                    // More peers at once than places: one more sign of life that is not noted is no harm.
-                    None => drop(counted.try_push((channel, 1))),
-                }
-            }
             let mut known = [0; KNOWN];
             let n = received.bytes.copy_to(0, &mut known);
             let known = known.get(..n).unwrap_or_default();
@@ -148,6 +141,13 @@ impl Ingress {
                     continue;
                 }
             };
+            if let Origin::Channel(channel) = received.origin {
+                match counted.iter_mut().find(|(c, _)| *c == channel) {
+                    Some((_, n)) => *n += 1,
+                    // More peers at once than places: one more sign of life that is not noted is no harm.
+                    None => drop(counted.try_push((channel, 1))),
+                }
+            }
             self.frame(now, snapshot, ports, carrier, batch, token, received, &header, known);
         }
         self.flush(ports, batch);

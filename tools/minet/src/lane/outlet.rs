@@ -52,7 +52,7 @@ impl Outlet {
         self.activity.get(carrier)?.get(channel.0 as usize)?.as_deref()
     }
 
-    /// Notes messages that came in on a channel.
+    /// Notes frames that came in on a channel.
     pub(super) fn heard(&self, carrier: usize, channel: Channel, n: u64) {
         if let Some(activity) = self.activity(carrier, channel) {
             activity.note_received(n);
@@ -92,9 +92,10 @@ impl Outlet {
         (taken, result)
     }
 
+    /// Sends one message of the control thread's, which counts its own.
     pub(super) fn send_one(&mut self, carrier: usize, channel: Channel, parts: &[View<'_>]) -> Result<(), SendError> {
-        let hop = Hop { carrier: u8::try_from(carrier).unwrap_or(u8::MAX), channel: channel.0 };
-        self.send(hop, &[Message { parts }]).1
+        let carrier = self.carriers.get_mut(carrier).ok_or(SendError::NotOpen)?;
+        carrier.send(channel, &[Message { parts }]).1
     }
 
     pub(super) fn flush(&mut self) {
