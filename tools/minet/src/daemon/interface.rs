@@ -31,9 +31,7 @@ impl Attached {
     pub(super) fn open(config: &Config, segment: &Segment) -> Result<Attached, Error> {
         let name = segment.interface.as_str();
         let interface = match segment.mode {
-            Mode::Tap => {
-                tap::open(&TapConfig { name: name.into(), queues: config.queues, ..TapConfig::default() })?
-            }
+            Mode::Tap => tap::open(&TapConfig { name: name.into(), queues: config.queues, ..TapConfig::default() })?,
             Mode::Plain => plain::open(name, netif::Mode::Tap)?,
             Mode::Tun => plain::open(name, netif::Mode::Tun)?,
         };
@@ -126,7 +124,9 @@ impl Attached {
         match self.control.set_carrier(on) {
             Ok(()) => self.carrier = on,
             // An interface that is down keeps no carrier; it is set again when it comes up.
-            Err(e) => log::debug!("{e}: {}", std::error::Error::source(&e).map(ToString::to_string).unwrap_or_default()),
+            Err(e) => {
+                log::debug!("{e}: {}", std::error::Error::source(&e).map(ToString::to_string).unwrap_or_default())
+            }
         }
         self.carrier == on
     }

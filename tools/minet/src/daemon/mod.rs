@@ -21,9 +21,10 @@ use crate::{
 use arc_swap::ArcSwap;
 use control::{Control, Tokens};
 use fabric::{
-    Carrier, Pcap,
+    Carrier,
+    middleware::{LINKTYPE_USER0, Pcap},
     shm::{self, Lock, Shm},
-    udp::Udp,
+    udp::{Udp, UdpError},
 };
 use interface::Attached;
 use local::Local;
@@ -48,13 +49,8 @@ pub enum DaemonError {
     #[error(transparent)]
     Interface(#[from] netif::Error),
     /// UDP cannot be had.
-    #[error("cannot listen for UDP at {address}")]
-    Udp {
-        /// Where.
-        address: std::net::SocketAddr,
-        /// The system's word.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Udp(#[from] UdpError),
     /// The capture file cannot be made.
     #[error("cannot write the capture file {path}")]
     Pcap {
@@ -114,14 +110,14 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let waker = mio::Waker::new(poll.registry(), Tokens::INBOX).map_err(DaemonError::system("cannot make a waker"))?;
     let inbox = Arc::new(Inbox::new(waker));
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
-    let (lanes, doorbells, udp_limit) = lanes(&config, clock, &mut attached, &snapshot, &inbox)?;
+    let (lanes, doorbells) = lanes(&config, clock, &mut attached, &snapshot, &inbox)?;
     let local = Local::new(listener, dir.clone(), &config, doorbells)?;
     let path = dir.join(format!("{}.ctl", config.name));
     let server = crate::control::Server::bind(&path, poll.registry(), Tokens::CONTROL, Tokens::CLIENTS)
         .map_err(|source| DaemonError::Control { path, source })?;
     let node = Node::new(node_config(&config, &attached)?, clock.now());
     warn_of_clear_text(&config);
-    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, server, udp_limit);
+    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, server);
     control.run(poll, signals)
 }
 
@@ -175,7 +171,7 @@ impl Drop for Lanes {
     }
 }
 
-type Started = (Lanes, Vec<OwnedFd>, Option<usize>);
+type Started = (Lanes, Vec<OwnedFd>);
 
 fn lanes(
     config: &Config,
@@ -186,12 +182,10 @@ fn lanes(
 ) -> Result<Started, DaemonError> {
     let mut lanes = Lanes { mailboxes: Vec::new(), threads: Vec::new(), kinds: vec!["shm"] };
     let mut doorbells = Vec::new();
-    let udp = config.udp.map(|address| Udp::bind(address).map_err(|source| DaemonError::Udp { address, source }));
-    let mut udp = udp.transpose()?;
+    let mut udp = config.udp.map(Udp::bind).transpose()?;
     if udp.is_some() {
         lanes.kinds.push("udp");
     }
-    let udp_limit = udp.as_ref().map(Udp::message);
     let mut parts = Vec::new();
     for at in 0..config.queues {
         let shm = Shm::new().map_err(DaemonError::system("cannot make a doorbell"))?;
@@ -218,7 +212,7 @@ fn lanes(
         let thread = thread::Builder::new().name(format!("lane-{at}")).spawn(move || Lane::new(parts).run());
         lanes.threads.push(thread.map_err(DaemonError::system("cannot start a lane"))?);
     }
-    Ok((lanes, doorbells, udp_limit))
+    Ok((lanes, doorbells))
 }
 
 fn port(attached: &mut Attached, lane: usize) -> Option<Port> {
@@ -240,7 +234,7 @@ fn capture<C: Carrier + 'static>(
 ) -> Result<Box<dyn Carrier>, DaemonError> {
     let Some(path) = &config.pcap else { return Ok(Box::new(carrier)) };
     let path = path.with_extension(format!("{kind}{lane}.pcap"));
-    match Pcap::create(carrier, &path) {
+    match Pcap::create(carrier, &path, LINKTYPE_USER0) {
         Ok(carrier) => Ok(Box::new(carrier)),
         Err(source) => Err(DaemonError::Pcap { path, source }),
     }

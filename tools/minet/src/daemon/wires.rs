@@ -32,9 +32,9 @@ pub(super) struct Wire {
 impl Wire {
     /// Frames sent and received.
     pub(super) fn traffic(&self) -> (u64, u64) {
-        self.activity.iter().fold((0, 0), |(s, r), a| {
-            (s + a.sent.load(Ordering::Relaxed), r + a.received.load(Ordering::Relaxed))
-        })
+        self.activity
+            .iter()
+            .fold((0, 0), |(s, r), a| (s + a.sent.load(Ordering::Relaxed), r + a.received.load(Ordering::Relaxed)))
     }
 
     /// Whether there were frames received, and sent, since the last look.

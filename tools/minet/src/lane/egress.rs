@@ -134,7 +134,11 @@ impl Egress {
                     slot.write(0, View::from(whole.head()));
                     port.switch.counters.guess_right += 1;
                     if let Err(e) = outlet.commit(hop, whole.len()) {
-                        port.switch.counters.drop(if e == SendError::Full { Reason::CarrierFull } else { Reason::NoPath });
+                        port.switch.counters.drop(if e == SendError::Full {
+                            Reason::CarrierFull
+                        } else {
+                            Reason::NoPath
+                        });
                     }
                     return Read::Done;
                 }

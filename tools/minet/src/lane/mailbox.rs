@@ -202,8 +202,10 @@ impl Sharing {
             port.switch.counters.drops().for_each(|(_, n)| put(n));
         }
         for counts in outlet.counts() {
-            let Counts { sent, sent_bytes, received, received_bytes, send_failed, malformed, doorbells, calls } = counts;
-            [sent, sent_bytes, received, received_bytes, send_failed, malformed, doorbells, calls].map(&mut put);
+            let Counts { sent, sent_bytes, received, received_bytes, send_failed, malformed, doorbells, calls } =
+                counts;
+            let numbers = [sent, sent_bytes, received, received_bytes, send_failed, malformed, doorbells, calls];
+            numbers.into_iter().for_each(&mut put);
         }
     }
 }
