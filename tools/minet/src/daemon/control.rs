@@ -135,6 +135,11 @@ impl Control {
                 }
                 self.handle(event.token(), &poll);
             }
+            if let Some(gone) = self.attached.iter().find(|a| a.is_gone()) {
+                let name = gone.config.interface.clone();
+                self.stop();
+                return Err(DaemonError::InterfaceGone(name));
+            }
             self.handle_time(&poll);
         }
     }

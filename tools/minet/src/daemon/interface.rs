@@ -20,6 +20,9 @@ pub(crate) struct Attached {
     pub(crate) offloads: Offloads,
     pub(crate) carrier: bool,
     pub(crate) mtu: u32,
+    up: bool,
+    gone: bool,
+    wanted: Vec<Cidr>,
     queues: Vec<OwnedFd>,
     control: Control,
     monitor: Monitor,
@@ -46,8 +49,12 @@ impl Attached {
         control.set_up(true)?;
         control.set_carrier(false)?;
         let wanted = segment.addresses.clone().unwrap_or_else(|| derived(config));
-        for Cidr { ip, prefix } in wanted {
-            control.add_address(&Address::new(ip, prefix).without_dad())?;
+        for address in &wanted {
+            match add(&mut control, address) {
+                // An address nobody asked for, on a host without that family, is no reason not to start.
+                Err(e) if segment.addresses.is_none() => log::warn!("{address} is not set: {}", text(&e)),
+                other => other?,
+            }
         }
         log::info!(
             "interface {} on segment {}: MAC {mac}, MTU {}, offloads: {}",
@@ -64,7 +71,10 @@ impl Attached {
             tun,
             offloads: offloads(&interface),
             carrier: false,
+            up: true,
+            gone: false,
             mtu: segment.mtu,
+            wanted,
             queues: Vec::new(),
             control,
             monitor,
@@ -139,8 +149,12 @@ impl Attached {
         }
         for change in &changes {
             match change {
-                Change::Gone => log::error!("interface {} was removed by somebody else", self.config.interface),
+                Change::Gone => self.gone = true,
                 Change::Link(link) => {
+                    if link.up && !self.up {
+                        self.restore();
+                    }
+                    self.up = link.up;
                     self.carrier = link.carrier && link.up;
                     self.mtu = link.mtu;
                 }
@@ -150,10 +164,29 @@ impl Attached {
         if changes.is_empty() {
             return false;
         }
+        if self.gone {
+            return true;
+        }
         if let Err(e) = self.look() {
-            log::warn!("{e}");
+            log::warn!("{}", text(&e));
         }
         true
+    }
+
+    /// Somebody else removed it.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Puts back the addresses that the kernel took away while the interface was down.
+    fn restore(&mut self) {
+        for address in &self.wanted {
+            if self.addresses.iter().all(|a| a.ip != address.ip || matches!(a.ip, IpAddr::V6(_)))
+                && let Err(e) = add(&mut self.control, address)
+            {
+                log::warn!("{address} is not set again: {}", text(&e));
+            }
+        }
     }
 
     fn look(&mut self) -> Result<(), Error> {
@@ -165,6 +198,18 @@ impl Attached {
 impl AsFd for Attached {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.monitor.as_fd()
+    }
+}
+
+fn add(control: &mut Control, address: &Cidr) -> Result<(), Error> {
+    control.add_address(&Address::new(address.ip, address.prefix).without_dad())
+}
+
+/// An error with the kernel's word.
+fn text(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 

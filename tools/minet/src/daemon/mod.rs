@@ -48,6 +48,9 @@ pub enum DaemonError {
     /// The interface cannot be made.
     #[error(transparent)]
     Interface(#[from] netif::Error),
+    /// Somebody removed the interface; without it there is nothing to do.
+    #[error("interface {0} was removed by somebody else")]
+    InterfaceGone(String),
     /// UDP cannot be had.
     #[error(transparent)]
     Udp(#[from] UdpError),

@@ -9,6 +9,10 @@ use minet::{Cutter, HEAD_MAX, Hop, Part, Plan, Reason, Slicer, Whole, complete_c
 const CHUNK: usize = 64;
 
 /// What is left to send of one frame.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives on the lane's stack, one at a time; a box would allocate for a frame"
+)]
 pub(super) enum Rest {
     Whole(Whole),
     Cut(Cutter),
@@ -23,6 +27,10 @@ pub(super) struct Unsent {
 }
 
 /// Why a frame did not leave, or not all of it.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives on the lane's stack, one at a time; a box would allocate for a frame"
+)]
 pub(super) enum Outcome {
     /// It left.
     Sent,

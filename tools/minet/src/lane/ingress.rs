@@ -98,7 +98,9 @@ impl Ingress {
                 let kind = carrier.kind();
                 let mut batch = Batch::new();
                 if let Err(e) = carrier.receive(&mut batch) {
-                    log::error!("lane: carrier {kind}: {e}");
+                    log::error!("lane: the {kind} carrier failed for good: {e}");
+                    drop(batch);
+                    outlet.fail(at);
                     continue;
                 }
                 if batch.is_empty() {

@@ -10,7 +10,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -31,12 +31,25 @@ pub(crate) enum Command {
     Stop,
 }
 
+/// Bytes of messages that may wait for the control thread.
+const REPORT_BYTES: usize = 4 << 20;
+
 /// What a lane tells the control thread.
 pub(crate) enum Report {
     /// A message that is no frame.
     Message { carrier: usize, origin: Origin, bytes: Vec<u8> },
     /// A station was seen.
     Sighting { segment: usize, sighting: Sighting },
+}
+
+impl Report {
+    /// Bytes of the message in it.
+    fn len(&self) -> usize {
+        match self {
+            Report::Message { bytes, .. } => bytes.len(),
+            Report::Sighting { .. } => 0,
+        }
+    }
 }
 
 /// Messages on one channel, as one lane counts them: signs of life for the control thread. Only the lane writes.
@@ -59,18 +72,22 @@ impl Activity {
 /// What all lanes tell the control thread.
 pub(crate) struct Inbox {
     reports: ArrayQueue<Report>,
+    bytes: AtomicUsize,
     waker: mio::Waker,
     dropped: AtomicU64,
 }
 
 impl Inbox {
     pub(crate) fn new(waker: mio::Waker) -> Inbox {
-        Inbox { reports: ArrayQueue::new(REPORTS), waker, dropped: AtomicU64::new(0) }
+        Inbox { reports: ArrayQueue::new(REPORTS), bytes: AtomicUsize::new(0), waker, dropped: AtomicU64::new(0) }
     }
 
     /// Tells; a full queue drops and counts.
     pub(crate) fn push(&self, report: Report) {
-        if self.reports.push(report).is_err() {
+        let len = report.len();
+        let fits = self.bytes.fetch_add(len, Ordering::Relaxed) + len <= REPORT_BYTES;
+        if !fits || self.reports.push(report).is_err() {
+            self.bytes.fetch_sub(len, Ordering::Relaxed);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         // The only possible failure is that the control thread is gone.
@@ -78,7 +95,9 @@ impl Inbox {
     }
 
     pub(crate) fn next(&self) -> Option<Report> {
-        self.reports.pop()
+        let report = self.reports.pop()?;
+        self.bytes.fetch_sub(report.len(), Ordering::Relaxed);
+        Some(report)
     }
 
     pub(crate) fn dropped(&self) -> u64 {

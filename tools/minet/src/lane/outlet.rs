@@ -8,6 +8,8 @@ use std::{os::fd::BorrowedFd, sync::Arc};
 /// The carriers of one lane.
 pub(super) struct Outlet {
     carriers: Vec<Box<dyn Carrier>>,
+    /// Carriers that failed for good: nothing is received from them any more.
+    failed: Vec<bool>,
     /// By carrier, then by channel.
     activity: Vec<Vec<Option<Arc<Activity>>>>,
 }
@@ -15,7 +17,8 @@ pub(super) struct Outlet {
 impl Outlet {
     pub(super) fn new(carriers: Vec<Box<dyn Carrier>>) -> Outlet {
         let activity = carriers.iter().map(|_| Vec::new()).collect();
-        Outlet { carriers, activity }
+        let failed = vec![false; carriers.len()];
+        Outlet { carriers, failed, activity }
     }
 
     pub(super) fn attach(
@@ -59,8 +62,16 @@ impl Outlet {
         }
     }
 
+    /// A carrier to receive from.
     pub(super) fn carrier(&mut self, at: usize) -> Option<&mut Box<dyn Carrier>> {
-        self.carriers.get_mut(at)
+        self.carriers.get_mut(at).filter(|_| self.failed.get(at) == Some(&false))
+    }
+
+    /// A carrier failed for good.
+    pub(super) fn fail(&mut self, at: usize) {
+        if let Some(failed) = self.failed.get_mut(at) {
+            *failed = true;
+        }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -104,7 +115,8 @@ impl Outlet {
 
     /// Asks all peers to ring; `false` when something is there already.
     pub(super) fn arm(&mut self) -> bool {
-        self.carriers.iter_mut().fold(true, |quiet, c| c.arm() && quiet)
+        let live = self.carriers.iter_mut().zip(&self.failed).filter(|(_, failed)| !**failed);
+        live.fold(true, |quiet, (c, _)| c.arm() && quiet)
     }
 
     pub(super) fn disarm(&mut self) {
@@ -112,7 +124,7 @@ impl Outlet {
     }
 
     pub(super) fn wakers(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.carriers.iter().filter_map(|c| c.waker())
+        self.carriers.iter().zip(&self.failed).filter(|(_, failed)| !**failed).filter_map(|(c, _)| c.waker())
     }
 
     pub(super) fn counts(&self) -> impl Iterator<Item = Counts> {
