@@ -1,8 +1,8 @@
 //! The Carrier contract: what a lane asks of any way to move messages.
 //!
 //! A carrier belongs to one thread and holds many *channels*, one a peer. It keeps message boundaries and may lose,
-//! but never alters, cuts or joins messages. It works on batches: nothing has left until [`Carrier::flush`], nothing
-//! received is given back until [`Carrier::release`]. It never blocks.
+//! but never alters, cuts or joins messages. It works on batches: nothing need have left until [`Carrier::flush`],
+//! nothing received is given back until [`Carrier::release`]. It never blocks.
 
 use arrayvec::ArrayVec;
 use fabric_ring::{Slot, View};
