@@ -1,7 +1,9 @@
 //! Tests against the kernel, each in a network namespace of its own that ends with the test's thread. Without privilege
 //! they say so and show nothing.
 
-use crate::{Address, Change, Control, Error, Interface, Mode, Monitor, Offloads, TapConfig, find, plain, sys, tap};
+use crate::{
+    Address, Change, Control, Error, Interface, Mode, Monitor, Offloads, TapConfig, find, plain, sys::world, tap,
+};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::{os::fd::AsFd, thread};
 
