@@ -66,6 +66,8 @@ mod slicer;
 mod stations;
 mod switch;
 mod table;
+#[cfg(test)]
+mod testing;
 mod too_big;
 pub mod tun;
 mod virtio;

@@ -33,6 +33,8 @@ mod netlink;
 pub mod plain;
 mod sys;
 pub mod tap;
+#[cfg(test)]
+mod tests;
 
 pub use address::Address;
 pub use control::Control;

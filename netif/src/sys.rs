@@ -67,9 +67,32 @@ fn checked(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Moves the calling thread into a network namespace of its own; it ends with the thread. `false` without privilege.
+/// For tests: worlds that end with the calling thread.
 #[cfg(test)]
-pub(crate) fn private_network() -> bool {
-    // SAFETY: changes only which network the calling thread sees.
-    unsafe { libc::unshare(libc::CLONE_NEWNET) == 0 }
+pub(crate) mod world {
+    /// Moves the calling thread into a network namespace of its own. `false` without privilege.
+    pub(crate) fn private_network() -> bool {
+        // SAFETY: changes only which network the calling thread sees.
+        unsafe { libc::unshare(libc::CLONE_NEWNET) == 0 }
+    }
+
+    /// Hides `/dev/net` from the calling thread. `false` without privilege.
+    pub(crate) fn no_device() -> bool {
+        let none = std::ptr::null();
+        let (slash, net, tmpfs) = (c"/".as_ptr(), c"/dev/net".as_ptr(), c"tmpfs".as_ptr());
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        // SAFETY: the strings end in NUL; only the mounts that the calling thread sees are changed.
+        unsafe {
+            libc::unshare(libc::CLONE_NEWNS) == 0
+                && libc::mount(none, slash, none, private, none.cast()) == 0
+                && libc::mount(tmpfs, net, tmpfs, 0, none.cast()) == 0
+        }
+    }
+
+    /// Makes the calling thread (and no other) one of nobody's.
+    pub(crate) fn no_privilege() -> bool {
+        let nobody: libc::c_long = 65_534;
+        // SAFETY: numbers only; the raw call changes the calling thread alone.
+        unsafe { libc::syscall(libc::SYS_setresuid, nobody, nobody, nobody) == 0 }
+    }
 }

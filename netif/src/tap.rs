@@ -29,7 +29,7 @@ impl Default for TapConfig {
 }
 
 const HEADER: libc::c_int = 10;
-const OPEN: &str = "open a TAP";
+const OPEN: &str = "open a TAP or TUN";
 
 /// Opens or makes the TAP. One that nobody holds, as a crash or another program left it, is taken over; where it was
 /// made for another number of queues, it is made anew and loses its addresses.
