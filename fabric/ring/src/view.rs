@@ -4,7 +4,7 @@
 //! of, or handed to the kernel; a [`Slot`] can only be copied into, or handed to the kernel. What must be checked is
 //! copied once into private memory, and the copy is checked and used.
 
-use core::{marker::PhantomData, ops::Range, ptr::NonNull};
+use core::{fmt, marker::PhantomData, ops::Range, ptr::NonNull};
 
 /// Bytes to read, perhaps changing under the reader.
 #[derive(Clone, Copy)]
@@ -131,6 +131,18 @@ impl<'a> From<&'a mut [u8]> for Slot<'a> {
     fn from(bytes: &'a mut [u8]) -> Slot<'a> {
         let len = bytes.len();
         Slot { start: NonNull::from(bytes).cast(), len, _life: PhantomData }
+    }
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "View({} bytes)", self.len)
+    }
+}
+
+impl fmt::Debug for Slot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slot({} bytes)", self.len)
     }
 }
 

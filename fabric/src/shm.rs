@@ -1,3 +1,0 @@
-//! Shared memory.
-/// Mapped rings of one peer.
-pub struct Rings;

@@ -1,0 +1,9 @@
+//! The only unsafe code of this room: memory that is mapped, and system calls that take pointers.
+
+mod file;
+mod mapping;
+mod socket;
+
+pub(crate) use file::{read_into, write_from};
+pub(crate) use mapping::Mapping;
+pub(crate) use socket::peer_credentials;

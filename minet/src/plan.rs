@@ -1,0 +1,346 @@
+//! In which messages a frame travels to one member.
+
+use crate::{
+    ANSWER_MAX, Completion, Cutter, Ethernet, Frame, Gso, HEAD_MAX, Member, Offloads, Reason, Slicer, Switch, Table,
+    VirtioNet, layers::Layers, too_big,
+};
+use core::ops::Range;
+use messenger_core::{
+    Time,
+    wire::{Flags, Header, Slice},
+};
+
+/// Whose frame it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Read from our own interface.
+    Own,
+    /// Received with that header, and passed on. Its frame is what stands behind the header; of a slice, all that
+    /// stands behind the first 16 bytes.
+    Relay(Header),
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// One message.
+    Whole(Whole),
+    /// A run of messages, each with one complete segment.
+    Cut(Cutter),
+    /// Slices.
+    Slices(Slicer),
+    /// Nothing is sent: so many bytes of the answer buffer go back to our interface. Its sender is told to send less.
+    TooBig(usize),
+    /// Nothing is sent. Counted already.
+    Drop(Reason),
+}
+
+/// A frame in one message: the bytes of `head`, then those of the frame in `payload`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whole {
+    head: [u8; Whole::HEAD],
+    head_len: usize,
+    /// Which bytes of the frame (virtio-net header counted) follow the head.
+    pub payload: Range<usize>,
+    /// When set, the bytes of the frame must be in private memory, and [`crate::complete_checksum`] done on all of them,
+    /// before they are sent. The offsets are the frame's.
+    pub complete: Option<Completion>,
+}
+
+impl Whole {
+    const HEAD: usize = Header::LEN + VirtioNet::LEN;
+
+    fn new(header: Header, vnet: Option<VirtioNet>, payload: Range<usize>, complete: Option<Completion>) -> Whole {
+        let mut head = [0; Self::HEAD];
+        // The array is long enough, so that neither can fail.
+        let _ = header.emit(&mut head);
+        let mut head_len = Header::LEN;
+        if let (Some(vnet), Some(place)) = (vnet, head.last_chunk_mut()) {
+            *place = vnet.emit();
+            head_len = Self::HEAD;
+        }
+        Whole { head, head_len, payload, complete }
+    }
+
+    /// What stands in front of the payload: the wire header, and a virtio-net header when it is not the one that was
+    /// read.
+    pub fn head(&self) -> &[u8] {
+        self.head.get(..self.head_len).unwrap_or(&[])
+    }
+
+    /// Length of the message in bytes.
+    pub fn len(&self) -> usize {
+        self.head_len + self.payload.len()
+    }
+
+    /// Never: there is always a header.
+    pub const fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// When the frame was read to just behind the room for a wire header, the message is made by writing the head over
+    /// the start of that room: nothing moves.
+    pub const fn in_place(&self) -> bool {
+        self.payload.start + Header::LEN == self.head_len && self.complete.is_none()
+    }
+}
+
+/// One message of several: `head_len` bytes of the head, then bytes of the frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// How many bytes of the head there are.
+    pub head_len: usize,
+    /// Which bytes of the frame (virtio-net header counted) follow them.
+    pub payload: Range<usize>,
+    /// When set, the message must be put together in private memory, and [`crate::complete_checksum`] done on it, before
+    /// it is sent. The offsets are the message's.
+    pub complete: Option<Completion>,
+}
+
+impl Part {
+    /// Length of the message in bytes.
+    pub fn len(&self) -> usize {
+        self.head_len + self.payload.len()
+    }
+
+    /// Never: there is always a header.
+    pub const fn is_empty(&self) -> bool {
+        self.head_len == 0
+    }
+}
+
+/// The smallest payload a TCP segment is cut down to. A path or an MTU that does not carry this is not fit for IP.
+const SEGMENT_MIN: usize = 64;
+
+impl Switch {
+    /// Says how a frame travels to the member at `to`.
+    ///
+    /// Whole, where the path and the member take it so. TCP that is too large for either, or whose member takes no
+    /// super-frames, is cut into segments that fit. UDP super-frames are cut into their datagrams; frames that cannot be
+    /// cut travel in slices. What is larger than the member's interface takes and cannot be cut is answered as a router
+    /// would, unless it is another node's.
+    pub fn plan(
+        &mut self,
+        table: &Table,
+        to: usize,
+        now: Time,
+        frame: Frame<'_>,
+        route: Route,
+        answer: &mut [u8; ANSWER_MAX],
+    ) -> Plan {
+        let plan = self.make_plan(table, to, now, frame, route, answer).unwrap_or_else(Plan::Drop);
+        match &plan {
+            Plan::Cut(cutter) => {
+                self.counters.cut += 1;
+                self.counters.cut_parts += cutter.parts() as u64;
+            }
+            Plan::Slices(_) => self.counters.sliced += 1,
+            Plan::Drop(reason) => self.counters.drop(*reason),
+            Plan::TooBig(_) => {
+                self.counters.icmp_answers += 1;
+                self.counters.drop(Reason::TooLong);
+            }
+            Plan::Whole(_) => {}
+        }
+        plan
+    }
+
+    fn make_plan(
+        &mut self,
+        table: &Table,
+        to: usize,
+        now: Time,
+        frame: Frame<'_>,
+        route: Route,
+        answer: &mut [u8; ANSWER_MAX],
+    ) -> Result<Plan, Reason> {
+        let member = table.member(to).ok_or(Reason::UnknownNode)?;
+        let header = match route {
+            Route::Own => Header::frame(table.own(), member.node, table.segment().0),
+            Route::Relay(header) => {
+                let hops = header.flags.hops().checked_sub(1).ok_or(Reason::HopLimit)?;
+                Header { flags: header.flags.with_hops(hops), ..header }
+            }
+        };
+        if header.flags.has(Flags::SLICE) {
+            let fits = Header::LEN + frame.total <= member.message;
+            return if fits {
+                Ok(Plan::Whole(Whole::new(header, None, 0..frame.total, None)))
+            } else {
+                Err(Reason::TooLong)
+            };
+        }
+        let header = Header { len: Header::LEN as u8, flags: header.flags.without(Flags::OFFLOAD), ..header };
+        let (vnet, ethernet) = frame.open()?;
+        let layers = Layers::parse(frame.ethernet_bytes(), frame.len(), &ethernet).filter(|l| l.agrees(&vnet));
+        let job = Job { frame, vnet, ethernet, header, member };
+        let attempt = match layers {
+            Some(layers) if vnet.gso != Gso::None => self.plan_super(&job, &layers),
+            None if vnet.gso != Gso::None => return Err(Reason::Malformed),
+            layers => self.plan_plain(&job, layers.as_ref()),
+        };
+        match attempt {
+            Err(Refusal::TooBig) if route == Route::Own => {
+                too_big::answer(self, now, table.policy().icmp_rate, member.mtu(), frame, &ethernet, answer)
+                    .map(Plan::TooBig)
+                    .ok_or(Reason::TooLong)
+            }
+            Err(Refusal::TooBig) => Err(Reason::TooLong),
+            Err(Refusal::Drop(reason)) => Err(reason),
+            Ok(plan) => Ok(plan),
+        }
+    }
+
+    /// A frame that is no super-frame.
+    fn plan_plain(&mut self, job: &Job<'_>, layers: Option<&Layers>) -> Result<Plan, Refusal> {
+        let Job { frame, vnet, member, .. } = job;
+        let cuttable = layers.filter(|l| l.tcp && job.only_data_flags(l));
+        let packet = frame.len().saturating_sub(job.ethernet.payload);
+        if packet > member.mtu() {
+            // A TCP segment whose checksum is still open can be cut like a super-frame of one segment.
+            return match cuttable {
+                Some(layers) => self.plan_tcp(job, layers, packet),
+                None => Err(Refusal::TooBig),
+            };
+        }
+        let whole = job.whole();
+        if whole.len() <= member.message {
+            return Ok(Plan::Whole(whole));
+        }
+        if vnet.is_trivial() {
+            let bare = job.bare();
+            if bare.len() <= member.message {
+                return Ok(Plan::Whole(bare));
+            }
+        }
+        match cuttable {
+            Some(layers) => self.plan_tcp(job, layers, packet),
+            None => self.slices(job),
+        }
+    }
+
+    fn plan_super(&mut self, job: &Job<'_>, layers: &Layers) -> Result<Plan, Refusal> {
+        let size = usize::from(job.vnet.gso_size);
+        if layers.tcp {
+            return self.plan_tcp(job, layers, size);
+        }
+        let member = job.member;
+        if layers.headers() + size.min(job.frame.len() - layers.data) > member.mtu() {
+            return Err(Refusal::TooBig);
+        }
+        let takes = member.offloads.has(Offloads::CSUM.with(Offloads::USO));
+        if takes && Header::LEN + job.frame.total <= member.message {
+            return Ok(Plan::Whole(job.whole()));
+        }
+        let cutter =
+            Cutter::new(job.frame, layers, job.header, member, size, self.run).ok_or(Refusal::Drop(Reason::TooLong))?;
+        if cutter.in_slices() {
+            self.run = cutter.next_run();
+        }
+        Ok(Plan::Cut(cutter))
+    }
+
+    /// TCP: as it is, as a super-frame of smaller segments, or cut.
+    fn plan_tcp(&mut self, job: &Job<'_>, layers: &Layers, size: usize) -> Result<Plan, Refusal> {
+        let Job { frame, vnet, member, .. } = job;
+        let mut wanted = Offloads::CSUM.with(if layers.v6 { Offloads::TSO6 } else { Offloads::TSO4 });
+        if vnet.ecn {
+            wanted = wanted.with(Offloads::TSO_ECN);
+        }
+        let size = size.min(frame.len() - layers.data);
+        let fitting = member.mtu().checked_sub(layers.headers()).filter(|n| *n >= SEGMENT_MIN.min(size));
+        let fitting = size.min(fitting.ok_or(Refusal::TooBig)?);
+        if member.offloads.has(wanted) && Header::LEN + frame.total <= member.message {
+            return Ok(Plan::Whole(if fitting == size { job.whole() } else { job.smaller(layers, fitting) }));
+        }
+        let front = Header::LEN + layers.data + if job.takes_vnet() { VirtioNet::LEN } else { 0 };
+        let fitting = match member.message.checked_sub(front) {
+            Some(room) if room >= SEGMENT_MIN.min(fitting) => fitting.min(room),
+            // Not even a small segment: a path of tiny messages.
+            _ => return self.slices(job),
+        };
+        Cutter::new(job.frame, layers, job.header, member, fitting, 0)
+            .map(Plan::Cut)
+            .ok_or(Refusal::Drop(Reason::TooLong))
+    }
+
+    fn slices(&mut self, job: &Job<'_>) -> Result<Plan, Refusal> {
+        let member = job.member;
+        if job.vnet.gso != Gso::None && !member.offloads.has(Offloads::ALL.without(Offloads::SLICES)) {
+            return Err(Refusal::Drop(Reason::Offload));
+        }
+        let whole = job.whole();
+        let slicer = Some(member.offloads.has(Offloads::SLICES))
+            .filter(|takes| *takes)
+            .and_then(|_| Slicer::new(job.flagged(&whole), whole.payload, member.message, self.run, whole.complete))
+            .ok_or(Refusal::Drop(Reason::TooLong))?;
+        self.run = next_run(self.run);
+        Ok(Plan::Slices(slicer))
+    }
+}
+
+/// The number of the next frame sent in slices. The upper four bits are the lane's.
+pub(crate) const fn next_run(run: u16) -> u16 {
+    run & 0xf000 | run.wrapping_add(1) & 0x0fff
+}
+
+enum Refusal {
+    TooBig,
+    Drop(Reason),
+}
+
+struct Job<'a> {
+    frame: Frame<'a>,
+    vnet: VirtioNet,
+    ethernet: Ethernet,
+    header: Header,
+    member: &'a Member,
+}
+
+impl Job<'_> {
+    /// The message carries a virtio-net header.
+    fn takes_vnet(&self) -> bool {
+        self.frame.vnet && self.member.offloads.has(Offloads::CSUM)
+    }
+
+    fn offload(&self) -> Header {
+        Header { flags: self.header.flags.with(Flags::OFFLOAD), ..self.header }
+    }
+
+    /// The header that goes with the payload of `whole`.
+    fn flagged(&self, whole: &Whole) -> Header {
+        if self.takes_vnet() && whole.payload.start == 0 { self.offload() } else { self.header }
+    }
+
+    fn whole(&self) -> Whole {
+        if self.takes_vnet() { Whole::new(self.offload(), None, 0..self.frame.total, None) } else { self.bare() }
+    }
+
+    /// Without virtio-net header; the checksum must be completed where it is open.
+    fn bare(&self) -> Whole {
+        let at = self.frame.offset();
+        let complete = self.vnet.needs_csum().then(|| {
+            let start = at + usize::from(self.vnet.csum_start);
+            Completion { start, field: start + usize::from(self.vnet.csum_offset) }
+        });
+        Whole::new(self.header, None, at..self.frame.total, complete)
+    }
+
+    /// The same super-frame, to be cut into smaller segments by the one who receives it.
+    fn smaller(&self, layers: &Layers, size: usize) -> Whole {
+        let vnet = VirtioNet {
+            gso: if layers.v6 { Gso::Tcp6 } else { Gso::Tcp4 },
+            gso_size: u16::try_from(size).unwrap_or(u16::MAX),
+            hdr_len: u16::try_from(layers.data).unwrap_or(u16::MAX),
+            ..self.vnet
+        };
+        Whole::new(self.offload(), Some(vnet), self.frame.offset()..self.frame.total, None)
+    }
+
+    /// A TCP segment with nothing but data in it: no SYN, RST or URG.
+    fn only_data_flags(&self, layers: &Layers) -> bool {
+        self.frame.ethernet_bytes().get(layers.l4 + 13).is_some_and(|flags| flags & 0x26 == 0)
+    }
+}
+
+const _: () = assert!(Slice::HEADER_LEN + VirtioNet::LEN + 22 + 60 + 60 <= HEAD_MAX);
