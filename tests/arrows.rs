@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The arrows between the rooms, compared with what cargo sees, and the other promises a reader can check by eye.
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
@@ -190,8 +189,3 @@ fn has_unsafe(line: &str) -> bool {
     let word = |c: char| !(c.is_alphanumeric() || c == '_');
     outside.split(word).any(|token| token == ["un", "safe"].concat())
 }
-=======
-//! .
-#[test]
-fn x() {}
->>>>>>> main

@@ -45,8 +45,11 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     let wanted_rows: Vec<&Row> = rows.iter().filter(wanted).collect();
     let lines: Vec<[String; 3]> = wanted_rows.iter().map(|row| line(row)).collect();
     print!("{}", crate::table::columns(&lines));
-    let count = wanted_rows.iter().filter(|row| shown.contains_key(row.id.as_str())).count();
-    println!("{count} of {} rows shown", wanted_rows.len());
+    let count = |rows: &[&Row]| rows.iter().filter(|row| shown.contains_key(row.id.as_str())).count();
+    if let Some(section) = &args.section {
+        println!("{} of {} rows of {section} shown", count(&wanted_rows), wanted_rows.len());
+    }
+    println!("{} of {} rows shown", count(&rows.iter().collect::<Vec<_>>()), rows.len());
     Ok(true)
 }
 
