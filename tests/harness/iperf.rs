@@ -26,6 +26,8 @@ pub struct IperfReport {
     pub retransmits: u64,
     /// How long it ran, in seconds.
     pub seconds: f64,
+    /// Intervals (`-i`) in which nothing was sent.
+    pub idle_intervals: usize,
 }
 
 impl<'a> Iperf<'a> {
@@ -59,7 +61,7 @@ impl<'a> Iperf<'a> {
         let limit = Duration::from_secs(u64::from(self.seconds)) + 2 * SOON;
         let said = running.finish(limit)?.stdout;
         drop(server);
-        parse(&said)
+        IperfReport::parse(&said)
     }
 
     /// Starts server and client; both run until they are dropped or end.
@@ -84,10 +86,22 @@ impl<'a> Iperf<'a> {
     }
 }
 
+impl IperfReport {
+    /// Reads what `iperf3 -J` said.
+    ///
+    /// # Errors
+    /// It did not come to its end.
+    pub fn parse(said: &str) -> Result<Self> {
+        parse(said)
+    }
+}
+
 fn parse(said: &str) -> Result<IperfReport> {
     let report: Value = serde_json::from_str(said)
         .map_err(|error| Error::unexpected(format!("iperf3 said no JSON ({error}): {said}")))?;
     let end = &report["end"];
+    let intervals = report["intervals"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let idle = |interval: &&Value| interval["sum"]["bytes"].as_u64() == Some(0);
     // UDP has one sum; as the receiver counts it in `lost_packets`, but its rate is the sender's.
     let udp = end["sum"]["packets"].as_u64();
     let sum = if udp.is_some() { &end["sum"] } else { &end["sum_received"] };
@@ -101,5 +115,6 @@ fn parse(said: &str) -> Result<IperfReport> {
         lost: part,
         retransmits: end["sum_sent"]["retransmits"].as_u64().unwrap_or(0),
         seconds: sum["seconds"].as_f64().unwrap_or(0.0),
+        idle_intervals: intervals.iter().filter(idle).count(),
     })
 }

@@ -19,24 +19,30 @@
 //! ```
 
 mod config;
+mod dhcp;
 mod error;
 mod iperf;
+mod multicast;
 mod netns;
 mod node;
 mod owner;
 mod ping;
 mod process;
+mod ssh;
 mod sys;
 mod underlay;
 mod wait;
 
 pub use config::Config;
+pub use dhcp::DhcpServer;
 pub use error::{Error, Result};
 pub use iperf::{Iperf, IperfReport};
+pub use multicast::Listener;
 pub use netns::{Netns, Traffic};
 pub use node::{Node, minet_binary};
 pub use owner::{Net, clean_leftovers, undisturbed};
 pub use ping::{Ping, PingReport};
-pub use process::{Output, Process, command_line, run, run_for};
+pub use process::{Output, Process, children, command_line, run, run_for};
+pub use ssh::Sshd;
 pub use underlay::{bridge, cable};
 pub use wait::{SOON, eventually};

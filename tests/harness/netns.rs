@@ -1,8 +1,22 @@
 //! Network namespaces.
 
 use crate::{Error, Output, Process, Result, owner, process};
-use rustix::process::{Pid, Signal, kill_process};
-use std::{collections::BTreeMap, ffi::OsStr, fs, process::Command, sync::Arc, time::Duration};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    fs::{self, File},
+    io,
+    os::fd::AsFd,
+    path::Path,
+    process::Command,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 /// Where `ip netns` keeps names.
 const NAMES: &str = "/run/netns";
@@ -77,6 +91,22 @@ impl Netns {
         Process::spawn(self.command(program, args))
     }
 
+    /// Runs `work` in a thread that has entered the namespace: sockets made there belong to it, also afterwards.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered, or what `work` says.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> Result<T> {
+        let what = || format!("work inside {}", self.name());
+        let door = File::open(Path::new(NAMES).join(self.name())).map_err(Error::io(what()))?;
+        let enter_and_work = || {
+            move_into_link_name_space(door.as_fd(), Some(LinkNameSpaceType::Network))?;
+            work()
+        };
+        let done = thread::scope(|scope| scope.spawn(enter_and_work).join());
+        // A panic of the work is a panic of the caller.
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(Error::io(what()))
+    }
+
     /// `ip ARGS` in this namespace.
     ///
     /// # Errors
@@ -148,7 +178,7 @@ impl Drop for Inner {
 pub(crate) fn list() -> Result<Vec<String>> {
     match fs::read_dir(NAMES) {
         Ok(entries) => Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(Error::io(format!("read {NAMES}"))(error)),
     }
 }

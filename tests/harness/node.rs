@@ -1,6 +1,6 @@
 //! A node under test: `minet run` in a namespace, and what it says about itself.
 
-use crate::{Config, Error, Net, Netns, Process, Result, SOON, eventually, process};
+use crate::{Config, Error, Net, Netns, Process, Result, SOON, Traffic, eventually, process};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
@@ -23,6 +23,7 @@ pub struct Node {
     run_dir: PathBuf,
     file: PathBuf,
     log: PathBuf,
+    minet: PathBuf,
     process: Process,
 }
 
@@ -65,12 +66,13 @@ impl Node {
         let file = net.dir().join(format!("{}.toml", config.name));
         let log = net.dir().join(format!("{}.log", config.name));
         fs::write(&file, config.toml()).map_err(Error::io(format!("write {}", file.display())))?;
-        let process = Self::run(space, &config, &file, &log)?;
-        Ok(Self { config, space: space.clone(), run_dir, file, log, process })
+        let minet = net.minet()?;
+        let process = Self::run(&minet, space, &config, &file, &log)?;
+        Ok(Self { config, space: space.clone(), run_dir, file, log, minet, process })
     }
 
-    fn run(space: &Netns, config: &Config, file: &Path, log: &Path) -> Result<Process> {
-        let mut command = space.command(minet_binary()?, &["run", "--log", &config.log, "--config"]);
+    fn run(minet: &Path, space: &Netns, config: &Config, file: &Path, log: &Path) -> Result<Process> {
+        let mut command = space.command(minet, &["run", "--log", &config.log, "--config"]);
         command.arg(file);
         Process::spawn_logged(command, log)
     }
@@ -114,11 +116,11 @@ impl Node {
     }
 
     /// A `minet` command that asks this node.
-    pub fn command(&self, args: &[&str]) -> Result<Command> {
+    pub fn command(&self, args: &[&str]) -> Command {
         let (verb, rest) = args.split_first().unwrap_or((&"status", &[]));
-        let mut command = self.space.command(minet_binary()?, &[*verb]);
+        let mut command = self.space.command(&self.minet, &[*verb]);
         command.args(["--name", &self.config.name, "--run-dir"]).arg(&self.run_dir).args(rest);
-        Ok(command)
+        command
     }
 
     /// What `minet ARGS --json` says of this node.
@@ -126,7 +128,7 @@ impl Node {
     /// # Errors
     /// It does not answer, or not with JSON.
     pub fn ask(&self, args: &[&str]) -> Result<Value> {
-        let said = process::run(self.command(&[args, &["--json"]].concat())?)?.stdout;
+        let said = process::run(self.command(&[args, &["--json"]].concat()))?.stdout;
         serde_json::from_str(&said).map_err(|error| Error::unexpected(format!("minet {args:?} said {said}: {error}")))
     }
 
@@ -173,6 +175,24 @@ impl Node {
         Ok(said["segments"][0].pointer(&format!("/{kind}")).and_then(Value::as_u64).unwrap_or(0))
     }
 
+    /// Its counters of the interface.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn traffic(&self) -> Result<Traffic> {
+        let said = self.ask(&["stats"])?;
+        let count = |kind: &str| {
+            let number = said["segments"][0][kind].as_u64();
+            number.ok_or_else(|| Error::unexpected(format!("no {kind} in {said}")))
+        };
+        Ok(Traffic {
+            rx_packets: count("rx_packets")?,
+            rx_bytes: count("rx_bytes")?,
+            tx_packets: count("tx_packets")?,
+            tx_bytes: count("tx_bytes")?,
+        })
+    }
+
     /// Kills it (SIGKILL) and waits until it is gone.
     pub fn kill(&mut self) {
         self.process.kill();
@@ -212,7 +232,7 @@ impl Node {
     /// The process cannot be started.
     pub fn relaunch(&mut self) -> Result<()> {
         self.process.kill();
-        self.process = Self::run(&self.space, &self.config, &self.file, &self.log)?;
+        self.process = Self::run(&self.minet, &self.space, &self.config, &self.file, &self.log)?;
         Ok(())
     }
 

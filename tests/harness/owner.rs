@@ -1,20 +1,21 @@
 //! Who owns what: one directory and one name prefix a process, removed by its owner or by the next process.
 //!
 //! ```text
-//! /run/minet-tests/sweep          held while a process starts and clears what dead ones left
+//! /run/minet-tests                held (flock) while a process starts or ends; gone when nobody uses it
 //! /run/minet-tests/mn<pid>/alive  held (flock) while the process lives; the kernel lets go when it dies
 //! /run/minet-tests/mn<pid>/<n>/   the n-th net: configurations, logs, run-time directories
 //! mn<pid>-<n>-<name>              a namespace of that net
 //! ```
 
-use crate::{Error, Netns, Result, netns};
+use crate::{Error, Netns, Result, minet_binary, netns};
 use rustix::fs::{FlockOperation, flock};
 use signal_hook::{consts::TERM_SIGNALS, iterator::Signals};
 use std::{
     fs::{self, File},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -34,12 +35,13 @@ static TURN: Mutex<()> = Mutex::new(());
 pub struct Net {
     prefix: String,
     dir: PathBuf,
+    minet: Option<PathBuf>,
+    _owner: Owner,
     _turn: MutexGuard<'static, ()>,
 }
 
+/// What says to other processes that this one lives.
 struct Owner {
-    name: String,
-    dir: PathBuf,
     _alive: File,
 }
 
@@ -51,11 +53,30 @@ impl Net {
     pub fn new() -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let owner = owner()?;
+        clean_up_on_signals()?;
+        let owner = Owner::start()?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = owner.dir.join(number.to_string());
+        let dir = own_dir().join(number.to_string());
         make_dir(&dir)?;
-        Ok(Self { prefix: format!("{}-{number}-", owner.name), dir, _turn: turn })
+        Ok(Self { prefix: format!("{}-{number}-", own_name()), dir, minet: None, _owner: owner, _turn: turn })
+    }
+
+    /// A new net whose nodes run this binary.
+    ///
+    /// # Errors
+    /// As [`Net::new`].
+    pub fn with_binary(minet: PathBuf) -> Result<Self> {
+        let mut net = Self::new()?;
+        net.minet = Some(minet);
+        Ok(net)
+    }
+
+    /// The command `minet` for its nodes.
+    ///
+    /// # Errors
+    /// As [`minet_binary`].
+    pub fn minet(&self) -> Result<PathBuf> {
+        self.minet.clone().map_or_else(minet_binary, Ok)
     }
 
     /// A new namespace. It goes when the last handle to it goes.
@@ -90,14 +111,16 @@ impl Drop for Net {
     }
 }
 
-/// Removes what processes that are dead left behind. The first [`Net`] of a process does it too.
+/// Removes what processes that are dead left behind. [`Net::new`] does it too.
 ///
 /// # Errors
 /// Not root, or `/run` cannot be written.
 pub fn clean_leftovers() -> Result<()> {
-    owner()?;
-    let _alone = sweep_lock()?;
-    sweep_dead()
+    let _alone = lock_root()?;
+    sweep_dead()?;
+    // Not while somebody has something in it.
+    let _ = fs::remove_dir(ROOT);
+    Ok(())
 }
 
 /// Runs something that must not be cut short by a signal (a package installation): clean-up waits for it.
@@ -111,40 +134,56 @@ pub(crate) fn hold() -> MutexGuard<'static, ()> {
     GATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn owner() -> Result<&'static Owner> {
-    static OWNER: OnceLock<Owner> = OnceLock::new();
-    static START: Mutex<()> = Mutex::new(());
-    let _one = START.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(owner) = OWNER.get() {
-        return Ok(owner);
-    }
-    let owner = Owner::start()?;
-    clean_up_on_signals()?;
-    Ok(OWNER.get_or_init(|| owner))
-}
-
 impl Owner {
     fn start() -> Result<Self> {
-        if !rustix::process::geteuid().is_root() {
-            return Err(Error::unexpected("network namespaces need root: run this as root"));
-        }
-        make_dir(Path::new(ROOT))?;
-        let _alone = sweep_lock()?;
+        let _alone = lock_root()?;
         sweep_dead()?;
-        let name = format!("mn{}", std::process::id());
-        let dir = Path::new(ROOT).join(&name);
+        let dir = own_dir();
         make_dir(&dir)?;
-        let alive = open(&dir.join(ALIVE))?;
-        flock(&alive, FlockOperation::NonBlockingLockExclusive)
+        let alive = dir.join(ALIVE);
+        let file = File::options().create(true).truncate(false).write(true).open(&alive);
+        let file = file.map_err(Error::io(format!("open {}", alive.display())))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)
             .map_err(|errno| Error::io(format!("own {}", dir.display()))(errno.into()))?;
-        Ok(Self { name, dir, _alive: alive })
+        Ok(Self { _alive: file })
     }
 }
 
-fn sweep_lock() -> Result<File> {
-    let file = open(&Path::new(ROOT).join("sweep"))?;
-    flock(&file, FlockOperation::LockExclusive).map_err(|errno| Error::io("lock the clean-up")(errno.into()))?;
-    Ok(file)
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let alone = lock_root();
+        let _ = fs::remove_dir_all(own_dir());
+        if alone.is_ok() {
+            // Not while another process has something in it.
+            let _ = fs::remove_dir(ROOT);
+        }
+    }
+}
+
+fn own_name() -> String {
+    format!("mn{}", std::process::id())
+}
+
+fn own_dir() -> PathBuf {
+    Path::new(ROOT).join(own_name())
+}
+
+/// Alone with [`ROOT`], which exists then.
+fn lock_root() -> Result<File> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::unexpected("network namespaces need root: run this as root"));
+    }
+    let what = || format!("lock {ROOT}");
+    loop {
+        make_dir(Path::new(ROOT))?;
+        let dir = File::open(ROOT).map_err(Error::io(what()))?;
+        flock(&dir, FlockOperation::LockExclusive).map_err(|errno| Error::io(what())(errno.into()))?;
+        // Who held it before may have removed it, and another may have made it again.
+        let held = dir.metadata().map_err(Error::io(what()))?.ino();
+        if fs::metadata(ROOT).is_ok_and(|now| now.ino() == held) {
+            return Ok(dir);
+        }
+    }
 }
 
 /// For every owner on disk or in the name of a namespace whose lock nobody holds: its namespaces, then its directory.
@@ -175,30 +214,30 @@ fn is_owner(name: &str) -> bool {
     name.strip_prefix("mn").is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// From the first use on, a signal that ends the process removes what it made.
 fn clean_up_on_signals() -> Result<()> {
+    static DONE: Mutex<bool> = Mutex::new(false);
+    let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if *done {
+        return Ok(());
+    }
     let mut signals = Signals::new(TERM_SIGNALS).map_err(Error::io("handle signals"))?;
     let watch = move || {
         if let Some(signal) = signals.forever().next() {
             let _gate = hold();
-            clean_up_own();
+            netns::remove_all(&format!("{}-", own_name()));
+            let _alone = lock_root();
+            let _ = fs::remove_dir_all(own_dir());
+            let _ = fs::remove_dir(ROOT);
             // With the gate held: nothing new is made. Children end with this process.
             std::process::exit(128 + signal);
         }
     };
-    thread::Builder::new().name("signals".into()).spawn(watch).map(drop).map_err(Error::io("start a thread"))
-}
-
-fn clean_up_own() {
-    let name = format!("mn{}", std::process::id());
-    netns::remove_all(&format!("{name}-"));
-    let _ = fs::remove_dir_all(Path::new(ROOT).join(name));
+    thread::Builder::new().name("signals".into()).spawn(watch).map_err(Error::io("start a thread"))?;
+    *done = true;
+    Ok(())
 }
 
 fn make_dir(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).map_err(Error::io(format!("make {}", dir.display())))
-}
-
-fn open(path: &Path) -> Result<File> {
-    let file = File::options().create(true).truncate(false).write(true).open(path);
-    file.map_err(Error::io(format!("open {}", path.display())))
 }

@@ -1,6 +1,6 @@
 //! `ping` and what it measured.
 
-use crate::{Error, Netns, Result};
+use crate::{Error, Netns, Process, Result};
 use std::time::Duration;
 
 /// A run of `ping`.
@@ -26,6 +26,8 @@ pub struct PingReport {
     pub max: f64,
     /// Each round trip, in order, where the output has them.
     pub times: Vec<f64>,
+    /// When each reply came, in seconds, in order.
+    arrivals: Vec<f64>,
 }
 
 impl<'a> Ping<'a> {
@@ -55,15 +57,40 @@ impl<'a> Ping<'a> {
     /// # Errors
     /// No reply at all.
     pub fn run(&self, space: &Netns) -> Result<PingReport> {
+        PingReport::parse(&self.start(space)?.finish(LIMIT)?.stdout)
+    }
+
+    /// Starts it; [`PingReport::parse`] reads what it says.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(&self, space: &Netns) -> Result<Process> {
         let count = self.count.to_string();
-        let mut args = vec!["-n", "-c", &count, "-W", "2"];
+        let mut args = vec!["-n", "-D", "-c", &count, "-W", "2"];
         args.extend(self.args.iter().map(String::as_str));
         args.push(self.target);
-        parse(&space.run("ping", &args)?.stdout)
+        space.spawn("ping", &args)
     }
 }
 
+/// No run takes longer.
+const LIMIT: Duration = Duration::from_secs(120);
+
 impl PingReport {
+    /// Reads what `ping -D` said.
+    ///
+    /// # Errors
+    /// It did not come to its end.
+    pub fn parse(said: &str) -> Result<Self> {
+        parse(said)
+    }
+
+    /// The longest time without a reply between two replies.
+    pub fn longest_gap(&self) -> Duration {
+        let gaps = self.arrivals.iter().zip(self.arrivals.iter().skip(1)).map(|(one, next)| next - one);
+        Duration::from_secs_f64(gaps.fold(0.0, f64::max))
+    }
+
     /// The middle of the round trips.
     pub fn median(&self) -> Option<f64> {
         let mut times = self.times.clone();
@@ -97,14 +124,15 @@ mod tests {
     #[test]
     fn reads_what_ping_says() {
         let said = "PING 10.0.0.1 (10.0.0.1) 56(84) bytes of data.\n\
-                    64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.045 ms\n\
-                    64 bytes from 10.0.0.1: icmp_seq=2 ttl=64 time=0.055 ms\n\n--- 10.0.0.1 ping statistics ---\n\
+                    [100.25] 64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.045 ms\n\
+                    [101.5] 64 bytes from 10.0.0.1: icmp_seq=2 ttl=64 time=0.055 ms\n\n--- 10.0.0.1 ping statistics ---\n\
                     3 packets transmitted, 2 received, +1 duplicates, 33% packet loss, time 2000ms\n\
                     rtt min/avg/max/mdev = 0.045/0.050/0.055/0.005 ms\n";
         let report = parse(said).unwrap();
         assert_eq!((report.sent, report.received), (3, 2));
         assert_eq!((report.min, report.avg, report.max), (45.0, 50.0, 55.0));
         assert_eq!(report.median(), Some(55.0));
+        assert_eq!(report.longest_gap(), Duration::from_millis(1250));
         assert!(parse("ping: unknown host").is_err());
     }
 }

@@ -7,7 +7,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 use std::{
-    fs::File,
+    fs::{self, File},
     os::unix::fs::FileExt,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -54,6 +54,24 @@ pub fn run_for(command: Command, limit: Duration) -> Result<Output> {
 pub fn command_line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// The processes that this one has started and that still run, a line each.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn children() -> Result<Vec<String>> {
+    let own = std::process::id().to_string();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(Error::io("read /proc"))?.flatten() {
+        // One that has ended meanwhile is none.
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        let after_name = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+        if after_name.split_whitespace().nth(1) == Some(&own) {
+            found.push(stat.chars().take_while(|c| *c != ')').chain([')']).collect());
+        }
+    }
+    Ok(found)
 }
 
 impl Process {

@@ -3,6 +3,7 @@
 //! It runs tools and the built binaries from outside and knows only the test harness.
 
 mod coverage;
+mod demo;
 mod packages;
 mod table;
 mod test;
@@ -22,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Five nodes on one Ethernet, shown with ordinary tools in a table; leaves nothing behind (needs root)
+    Demo(demo::Args),
     /// Format, lints, documentation, every test, the bare-metal build; ends with `N passed, N failed, N skipped`
     Test(test::Args),
     /// Each row of tests/checklist.tsv with the test that shows it, judged by the last `cargo xtask test`
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
 /// Whether all is well.
 fn run(task: Task, workspace: &Workspace) -> Result<bool> {
     match task {
+        Task::Demo(args) => demo::run(&args, workspace),
         Task::Test(args) => test::run(&args, workspace),
         Task::Coverage(args) => coverage::run(&args, workspace),
     }
