@@ -1,6 +1,6 @@
 //! What becomes of a frame message that came over a link.
 
-use crate::{Ethernet, Frame, Reason, Switch, Table, VirtioNet, layers::Layers};
+use crate::{Ethernet, Frame, Offloads, Reason, Switch, Table, VirtioNet, layers::Layers};
 use messenger_core::{
     NodeId, Time,
     wire::{Flags, Header, Kind},
@@ -126,6 +126,9 @@ impl Switch {
         let unicast_to_us = e.dst == table.mac() || e.dst.node() == Some(table.own());
         if !unicast_to_us && !e.dst.is_group() && (e.dst.node().is_some() || !table.policy().learn) {
             return Err(Reason::NotForUs);
+        }
+        if !table.offloads().has(Offloads::wanted(vnet)) {
+            return Err(Reason::Offload);
         }
         let packet = match Layers::segment(frame, vnet, e)? {
             Some(segment) => segment,
@@ -333,6 +336,30 @@ mod tests {
         assert_eq!(go(&spec, &|r| r[6] = 200), Inbound::Drop(Reason::Malformed), "sum starts elsewhere");
         assert_eq!(go(&spec, &|r| r[24 + 9] = 1), Inbound::Drop(Reason::Malformed), "no TCP");
         assert_eq!(go(&spec, &|r| r.truncate(20)), Inbound::Drop(Reason::Malformed));
+    }
+
+    #[test]
+    fn what_our_interface_cannot_take_is_not_delivered() {
+        let go = |offloads, read: &[u8]| {
+            let table = Table::builder(node(1), SEGMENT).offloads(offloads).member(member(2)).build();
+            Switch::new().inbound(&table, Time::ZERO, node(2), &header(2, 1), frame(read))
+        };
+        let refused = Inbound::Drop(Reason::Offload);
+        let to_us = |spec: Spec| {
+            let mut read = spec.build();
+            read[10..16].copy_from_slice(&mac(1).0);
+            read[16..22].copy_from_slice(&mac(2).0);
+            read
+        };
+        let mut read = to_us(Spec::default());
+        assert_eq!(go(Offloads::CSUM.with(Offloads::TSO4), &read), Inbound::Deliver);
+        assert_eq!(go(Offloads::CSUM.with(Offloads::TSO6), &read), refused);
+        assert_eq!(go(Offloads::CSUM, &to_us(Spec { tcp: false, gso: 1400, ..Spec::default() })), refused);
+        read = to_us(Spec { payload: 100, ..Spec::default() });
+        assert_eq!(go(Offloads::CSUM, &read), Inbound::Deliver);
+        assert_eq!(go(Offloads::NONE, &read), refused);
+        read[..10].fill(0);
+        assert_eq!(go(Offloads::NONE, &read), Inbound::Deliver);
     }
 
     proptest! {

@@ -232,7 +232,7 @@ impl Switch {
         if layers.headers() + size.min(job.frame.len() - layers.data) > member.mtu() {
             return Err(Refusal::TooBig);
         }
-        if member.offloads.has(wanted(Gso::Udp, false)) && Header::LEN + job.frame.total <= member.message {
+        if member.offloads.has(Offloads::wanted(&job.vnet)) && Header::LEN + job.frame.total <= member.message {
             return Ok(Plan::Whole(job.whole()));
         }
         let cutter =
@@ -246,7 +246,8 @@ impl Switch {
     /// TCP: as it is, as a super-frame of smaller segments, or cut.
     fn plan_tcp(&mut self, job: &Job<'_>, layers: &Layers, size: usize) -> Result<Plan, Refusal> {
         let Job { frame, vnet, member, .. } = job;
-        let wanted = wanted(if layers.v6 { Gso::Tcp6 } else { Gso::Tcp4 }, vnet.ecn);
+        // A segment that is too large becomes a super-frame, if it is not one already.
+        let wanted = Offloads::wanted(&VirtioNet { gso: if layers.v6 { Gso::Tcp6 } else { Gso::Tcp4 }, ..*vnet });
         let size = size.min(frame.len() - layers.data);
         let fitting = member.mtu().checked_sub(layers.headers()).filter(|n| *n >= SEGMENT_MIN.min(size));
         let fitting = size.min(fitting.ok_or(Refusal::TooBig)?);
@@ -266,7 +267,7 @@ impl Switch {
 
     fn slices(&mut self, job: &Job<'_>) -> Result<Plan, Refusal> {
         let member = job.member;
-        if !member.offloads.has(wanted(job.vnet.gso, job.vnet.ecn)) {
+        if job.vnet.gso != Gso::None && !member.offloads.has(Offloads::wanted(&job.vnet)) {
             return Err(Refusal::Drop(Reason::Offload));
         }
         let whole = job.whole();
@@ -277,18 +278,6 @@ impl Switch {
         self.run = next_run(self.run);
         Ok(Plan::Slices(slicer))
     }
-}
-
-/// What a member must take to be sent such a super-frame as it is.
-const fn wanted(gso: Gso, ecn: bool) -> Offloads {
-    let kind = match gso {
-        Gso::None | Gso::Other(_) => return Offloads::NONE,
-        Gso::Tcp4 => Offloads::TSO4,
-        Gso::Tcp6 => Offloads::TSO6,
-        Gso::Udp => Offloads::USO,
-    };
-    let with_mark = if ecn { kind.with(Offloads::TSO_ECN) } else { kind };
-    Offloads::CSUM.with(with_mark)
 }
 
 /// The number of the next frame sent in slices. The upper four bits are the lane's.
