@@ -57,6 +57,8 @@ mod layers;
 mod limit;
 mod merge;
 mod neighbour;
+#[cfg(test)]
+mod net_tests;
 mod offloads;
 mod outbound;
 mod plan;

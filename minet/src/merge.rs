@@ -1,7 +1,7 @@
 //! Merges the parts of a run back into one super-frame.
 
 use crate::{
-    Ethernet, Frame, Gso, HEAD_MAX, VirtioNet,
+    Ethernet, Frame, Gso, HEAD_MAX, Offloads, VirtioNet,
     checksum::{fold, sum},
     cut::put16,
     ethernet::be16,
@@ -75,6 +75,7 @@ impl Merged<'_> {
 pub struct Merger {
     head: [u8; HEAD_MAX],
     head_len: usize,
+    offloads: Offloads,
     layers: Layers,
     pieces: [Piece; RUN_MAX],
     count: usize,
@@ -90,9 +91,15 @@ const ODD: u8 = 0x26;
 const PACKET_MAX: usize = 65_535;
 
 impl Merger {
-    /// Holds nothing.
+    /// For an interface that takes all offloads. Holds nothing.
     pub fn new() -> Merger {
+        Merger::with(Offloads::ALL)
+    }
+
+    /// For an interface that takes these: only super-frames that it takes are made. Holds nothing.
+    pub fn with(offloads: Offloads) -> Merger {
         Merger {
+            offloads,
             head: [0; HEAD_MAX],
             head_len: 0,
             layers: Layers { l3: 0, l4: 0, data: 0, v6: false, tcp: false },
@@ -120,6 +127,9 @@ impl Merger {
         let piece = Piece { token, start: VirtioNet::LEN + segment.layers.data, end: frame.total };
         if self.is_empty() {
             if segment.tcp_flags & FIN_PSH != 0 {
+                return Merge::Alone;
+            }
+            if !self.offloads.has(Offloads::wanted(&segment.super_frame())) {
                 return Merge::Alone;
             }
             return self.begin(piece, &segment, frame).map_or(Merge::Alone, |()| Merge::Held);
@@ -259,6 +269,17 @@ struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
+    /// The virtio-net header of a super-frame that begins with it; sizes are still open.
+    fn super_frame(&self) -> VirtioNet {
+        let Layers { tcp, v6, .. } = self.layers;
+        let gso = match (tcp, v6) {
+            (false, _) => Gso::Udp,
+            (true, false) => Gso::Tcp4,
+            (true, true) => Gso::Tcp6,
+        };
+        VirtioNet { flags: VirtioNet::NEEDS_CSUM, gso, ecn: tcp && self.tcp_flags & CWR != 0, ..VirtioNet::default() }
+    }
+
     fn parse(flags: Flags, frame: Frame<'a>) -> Option<Segment<'a>> {
         if !frame.vnet || !flags.has(Flags::OFFLOAD) || flags.has(Flags::SLICE) {
             return None;
@@ -286,7 +307,7 @@ impl<'a> Segment<'a> {
 mod tests {
     use super::*;
     use crate::{
-        Member, Offloads,
+        Member,
         testing::{Spec, check, member, messages, plan, received, table_with},
     };
     use proptest::prelude::*;
@@ -353,6 +374,19 @@ mod tests {
             let written = receive(&some);
             assert!(written.len() <= 3, "{lost}: {}", written.len());
             assert_eq!(segments(&written), expected(&some), "{lost}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_interface_takes_is_made() {
+        for (tcp, v6, wanted) in
+            [(true, false, Offloads::TSO4), (true, true, Offloads::TSO6), (false, true, Offloads::USO)]
+        {
+            let (_, run) = run(&Spec { tcp, v6, gso: 1400, ..Spec::default() });
+            let (header, frame) = received(&run[0]);
+            let push = |offloads| Merger::with(offloads).push(0, header.flags, frame);
+            assert_eq!(push(Offloads::CSUM.with(wanted)), Merge::Held);
+            assert_eq!(push(Offloads::ALL.without(wanted)), Merge::Alone);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a node can take, as its greeting says it.
 
+use crate::{Gso, VirtioNet};
 use core::fmt;
 
 /// A set of abilities. Bits this build does not know are dropped.
@@ -60,6 +61,19 @@ impl Offloads {
         Offloads(self.0 & !other.0)
     }
 
+    /// What somebody must take to be given a frame with such a virtio-net header as it is.
+    pub const fn wanted(vnet: &VirtioNet) -> Offloads {
+        let kind = match vnet.gso {
+            Gso::None | Gso::Other(_) => Offloads::NONE,
+            Gso::Tcp4 => Offloads::TSO4,
+            Gso::Tcp6 => Offloads::TSO6,
+            Gso::Udp => Offloads::USO,
+        };
+        let csum = if vnet.is_trivial() { Offloads::NONE } else { Offloads::CSUM };
+        let mark = if vnet.ecn { Offloads::TSO_ECN } else { Offloads::NONE };
+        kind.with(csum).with(mark)
+    }
+
     /// What is in both.
     #[must_use]
     pub const fn common(self, other: Offloads) -> Offloads {
@@ -99,5 +113,16 @@ mod tests {
         assert_eq!(set.to_string(), "csum uso");
         assert_eq!(Offloads::NONE.to_string(), "none");
         assert_eq!(Offloads::ALL.without(Offloads::CSUM).common(set), Offloads::USO);
+    }
+
+    #[test]
+    fn a_frame_wants_what_its_header_leaves_undone() {
+        let vnet = VirtioNet::default();
+        assert_eq!(Offloads::wanted(&vnet), Offloads::NONE);
+        assert_eq!(Offloads::wanted(&VirtioNet { flags: VirtioNet::DATA_VALID, ..vnet }), Offloads::NONE);
+        let partial = VirtioNet { flags: VirtioNet::NEEDS_CSUM, ..vnet };
+        assert_eq!(Offloads::wanted(&partial), Offloads::CSUM);
+        let marked = VirtioNet { gso: Gso::Tcp6, ecn: true, ..partial };
+        assert_eq!(Offloads::wanted(&marked), Offloads::CSUM.with(Offloads::TSO6).with(Offloads::TSO_ECN));
     }
 }

@@ -107,3 +107,147 @@ impl Switch {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        HEAD_MAX, Member, Policy, Station,
+        testing::{SEGMENT, Spec, mac, member, node},
+    };
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    const X: Mac = Mac([0x52, 0x54, 0, 0, 0, 1]);
+    const Y: Mac = Mac([0x52, 0x54, 0, 0, 0, 2]);
+    const Z: Mac = Mac([0x52, 0x54, 0, 0, 0, 3]);
+
+    /// Node 1; 2 is reachable, 3 is not. X is behind 2, Y behind us, Z flapped.
+    fn table(policy: Policy) -> Table {
+        let station = |mac, n| Station { mac, node: node(n), blocked: mac == Z };
+        Table::builder(node(1), SEGMENT)
+            .policy(policy)
+            .extend([member(2), Member { hop: None, ..member(3) }], [station(X, 2), station(Y, 1), station(Z, 1)], [])
+            .build()
+    }
+
+    fn learning() -> Table {
+        table(Policy { learn: true, ..Policy::default() })
+    }
+
+    fn send(switch: &mut Switch, table: &Table, dst: Mac, src: Mac) -> Outbound {
+        let mut f = Vec::from(dst.0);
+        f.extend(src.0);
+        f.extend([0x88, 0xb5]);
+        f.resize(60, 0);
+        let frame = Frame { head: &f, total: 60, vnet: false };
+        switch.outbound(table, Time::ZERO, frame, &mut [0; ANSWER_MAX])
+    }
+
+    #[test]
+    fn unicast_goes_by_its_computed_address() {
+        let (table, mut s) = (table(Policy::default()), Switch::new());
+        assert_eq!(send(&mut s, &table, mac(2), mac(1)), Outbound::To(0));
+        assert_eq!(send(&mut s, &table, mac(3), mac(1)), Outbound::Drop(Reason::NoPath));
+        assert_eq!(send(&mut s, &table, mac(9), mac(1)), Outbound::Drop(Reason::UnknownNode));
+        assert_eq!(send(&mut s, &table, mac(1), mac(1)), Outbound::Drop(Reason::SameSide));
+        assert_eq!(send(&mut s, &table, Mac::BROADCAST, mac(1)), Outbound::Flood);
+        assert_eq!(send(&mut s, &table, Mac([0x33, 0x33, 0, 0, 0, 1]), mac(1)), Outbound::Flood);
+        let c = &s.counters;
+        assert_eq!((c.tx_packets, c.tx_bytes, c.flooded, c.dropped_total()), (6, 360, 2, 3));
+    }
+
+    #[test]
+    fn stations_are_reached_behind_their_nodes() {
+        let (learned, mut s) = (learning(), Switch::new());
+        assert_eq!(send(&mut s, &learned, X, mac(1)), Outbound::To(0));
+        assert_eq!(send(&mut s, &learned, Y, mac(1)), Outbound::Drop(Reason::SameSide));
+        assert_eq!(send(&mut s, &learned, Mac([0x52, 1, 1, 1, 1, 1]), mac(1)), Outbound::Flood);
+        let strict = table(Policy::default());
+        assert_eq!(send(&mut s, &strict, Mac([0x52, 1, 1, 1, 1, 1]), mac(1)), Outbound::Drop(Reason::UnknownStation));
+    }
+
+    #[test]
+    fn only_we_and_stations_behind_us_may_send() {
+        let mut s = Switch::new();
+        assert_eq!(send(&mut s, &table(Policy::default()), mac(2), Y), Outbound::Drop(Reason::SourceGuard));
+        assert_eq!(
+            send(&mut s, &table(Policy::default()), mac(2), Mac::BROADCAST),
+            Outbound::Drop(Reason::SourceGuard)
+        );
+        assert!(s.drain_sightings().next().is_none(), "nothing is learned where learning is off");
+        assert_eq!(send(&mut s, &learning(), mac(2), Y), Outbound::To(0));
+        let seen: Vec<_> = s.drain_sightings().collect();
+        assert_eq!(seen, [crate::Sighting { mac: Y, node: node(1) }]);
+        assert_eq!(send(&mut s, &learning(), mac(2), Z), Outbound::Drop(Reason::Loop), "it flapped");
+    }
+
+    #[test]
+    fn a_frame_of_another_node_has_come_round_a_loop() {
+        let mut s = Switch::new();
+        assert_eq!(send(&mut s, &learning(), Mac::BROADCAST, mac(2)), Outbound::Drop(Reason::Loop));
+        assert_eq!(s.counters.dropped(Reason::Loop), 1);
+    }
+
+    #[test]
+    fn broadcasts_are_limited() {
+        let policy = Policy { broadcast_rate: 10, broadcast_burst: 5, learn: true, ..Policy::default() };
+        let (table, mut s) = (table(policy), Switch::new());
+        let sent = (0..100).filter(|_| send(&mut s, &table, Mac::BROADCAST, mac(1)) == Outbound::Flood).count();
+        assert_eq!((sent, s.counters.dropped(Reason::BroadcastLimit)), (5, 95));
+        assert_eq!(send(&mut s, &table, Mac([0x52, 1, 1, 1, 1, 1]), mac(1)), Outbound::Drop(Reason::BroadcastLimit));
+        assert_eq!(send(&mut s, &table, mac(2), mac(1)), Outbound::To(0), "unicast is not");
+    }
+
+    #[test]
+    fn our_interface_may_have_another_address() {
+        let table = Table::builder(node(1), SEGMENT).mac(Y).member(member(2)).build();
+        let mut s = Switch::new();
+        assert_eq!(send(&mut s, &table, mac(2), Y), Outbound::To(0));
+        assert_eq!(send(&mut s, &table, Y, Y), Outbound::Drop(Reason::SameSide));
+    }
+
+    #[test]
+    fn super_frames_are_counted_once() {
+        let read = Spec::default().build();
+        let mut s = Switch::new();
+        let decision =
+            s.outbound(&table(Policy::default()), Time::ZERO, crate::testing::frame(&read), &mut [0; ANSWER_MAX]);
+        assert_eq!(decision, Outbound::To(0));
+        let c = &s.counters;
+        assert_eq!((c.super_frames, c.tx_packets, c.tx_bytes), (1, 1, read.len() as u64 - 10));
+    }
+
+    #[test]
+    fn a_million_frames_and_nothing_is_kept() {
+        let (table, mut s) = (learning(), Switch::new());
+        for n in 0..1_000_000_u32 {
+            let [a, b, c, d] = n.to_be_bytes();
+            send(&mut s, &table, mac(2), Mac([0x52, 0x54, a, b, c, d]));
+        }
+        assert_eq!(s.counters.tx_packets, 1_000_000);
+        assert!(s.drain_sightings().count() <= 64);
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            spec in Spec::any(),
+            graft in 0usize..60,
+            more in 0usize..70_000,
+            vnet: bool,
+            learn: bool,
+        ) {
+            let good = spec.build();
+            let n = graft.min(bytes.len()).min(good.len());
+            bytes[..n].copy_from_slice(&good[..n]);
+            let frame = Frame { head: &bytes, total: bytes.len() + more, vnet };
+            let table = table(Policy { learn, ..Policy::default() });
+            let decision = Switch::new().outbound(&table, Time::ZERO, frame, &mut [0; ANSWER_MAX]);
+            if more > 0 && bytes.len() < HEAD_MAX {
+                prop_assert_eq!(decision, Outbound::Drop(Reason::Malformed));
+            }
+        }
+    }
+}

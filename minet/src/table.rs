@@ -82,6 +82,7 @@ pub struct Table {
     mac: Mac,
     segment: SegmentId,
     largest_frame: usize,
+    offloads: Offloads,
     policy: Policy,
     members: Vec<Member>,
     stations: Vec<Station>,
@@ -90,7 +91,8 @@ pub struct Table {
 }
 
 impl Table {
-    /// Begins one for our own node on a segment. Our MAC is the computed one, our largest frame 1514 bytes.
+    /// Begins one for our own node on a segment. Our MAC is the computed one, our largest frame 1514 bytes, and our
+    /// interface takes all offloads.
     pub fn builder(own: NodeId, segment: SegmentId) -> TableBuilder {
         TableBuilder {
             table: Table {
@@ -98,6 +100,7 @@ impl Table {
                 mac: Mac::of(own),
                 segment,
                 largest_frame: 1514,
+                offloads: Offloads::ALL,
                 policy: Policy::default(),
                 members: Vec::new(),
                 stations: Vec::new(),
@@ -125,6 +128,11 @@ impl Table {
     /// The largest Ethernet frame our interface takes.
     pub const fn largest_frame(&self) -> usize {
         self.largest_frame
+    }
+
+    /// What our interface takes.
+    pub const fn offloads(&self) -> Offloads {
+        self.offloads
     }
 
     /// What is allowed.
@@ -205,6 +213,13 @@ impl TableBuilder {
     #[must_use]
     pub fn largest_frame(mut self, bytes: usize) -> Self {
         self.table.largest_frame = bytes;
+        self
+    }
+
+    /// What our interface takes, as our greeting says it. What a peer sends beyond it is dropped.
+    #[must_use]
+    pub fn offloads(mut self, offloads: Offloads) -> Self {
+        self.table.offloads = offloads;
         self
     }
 

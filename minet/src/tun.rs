@@ -66,3 +66,99 @@ fn destination(packet: &[u8]) -> Option<(IpAddr, u16)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        HEAD_MAX,
+        testing::{SEGMENT, Spec, mac, member, node},
+    };
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn table() -> Table {
+        Table::builder(node(1), SEGMENT)
+            .member(member(2))
+            .address("10.0.0.1".parse().unwrap(), node(1))
+            .address("10.0.0.2".parse().unwrap(), node(2))
+            .address("fe80::2".parse().unwrap(), node(2))
+            .build()
+    }
+
+    fn v4(dst: [u8; 4]) -> Vec<u8> {
+        let mut packet = Vec::from([0; 20]);
+        packet[0] = 0x45;
+        packet[16..20].copy_from_slice(&dst);
+        packet
+    }
+
+    fn v6(dst: &str) -> Vec<u8> {
+        let mut packet = Vec::from([0; 40]);
+        packet[0] = 0x60;
+        packet[24..].copy_from_slice(&dst.parse::<Ipv6Addr>().unwrap().octets());
+        packet
+    }
+
+    #[test]
+    fn the_header_is_computed() {
+        let to = |packet: &[u8]| {
+            wrap(&table(), packet, None).map(|h| (Mac(h[..6].try_into().unwrap()), u16::from_be_bytes([h[12], h[13]])))
+        };
+        assert_eq!(to(&v4([10, 0, 0, 2])), Ok((mac(2), 0x0800)));
+        assert_eq!(to(&v6("fe80::2")), Ok((mac(2), 0x86dd)));
+        assert_eq!(to(&v4([255; 4])), Ok((Mac::BROADCAST, 0x0800)));
+        assert_eq!(to(&v4([239, 129, 2, 3])), Ok((Mac([1, 0, 0x5e, 1, 2, 3]), 0x0800)));
+        assert_eq!(to(&v6("ff02::1:ff00:7")), Ok((Mac([0x33, 0x33, 0xff, 0, 0, 7]), 0x86dd)));
+        assert_eq!(to(&v4([10, 0, 0, 9])), Err(Reason::UnknownNode));
+        assert_eq!(to(&v4([10, 0, 0, 1])), Err(Reason::SameSide));
+        assert_eq!(to(&[0x45, 0]), Err(Reason::Malformed));
+        let header = wrap(&table(), &v4([8, 8, 8, 8]), Some(mac(2))).unwrap();
+        assert_eq!((&header[..6], &header[6..12]), (&mac(2).0[..], &mac(1).0[..]));
+    }
+
+    #[test]
+    fn plain_ip_comes_out_and_nothing_else() {
+        let whole = Spec { payload: 100, ..Spec::default() }.complete();
+        let show = |f: &[u8]| unwrap(Frame { head: &f[..f.len().min(HEAD_MAX)], total: f.len(), vnet: false });
+        assert_eq!(show(&whole), Ok(14));
+        assert_eq!(show(&Spec { v6: true, payload: 100, ..Spec::default() }.complete()), Ok(14));
+        assert_eq!(show(&Spec { tags: 1, payload: 100, ..Spec::default() }.complete()), Err(Reason::NotForUs));
+        let mut arp = whole.clone();
+        arp[13] = 6;
+        assert_eq!(show(&arp), Err(Reason::NotForUs));
+        let mut other_version = whole;
+        other_version[14] = 0x65;
+        assert_eq!(show(&other_version), Err(Reason::Malformed));
+        let partial = Spec { payload: 100, ..Spec::default() }.build();
+        assert_eq!(unwrap(Frame { head: &partial, total: partial.len(), vnet: true }), Err(Reason::Offload));
+    }
+
+    #[test]
+    fn requests_for_our_own_address_are_answered_and_others_not() {
+        let mut f = Vec::from([0xff; 6]);
+        f.extend(mac(2).0);
+        f.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+        f.extend(mac(2).0);
+        f.extend([10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 10, 0, 0, 1]);
+        let mut out = [0; 64];
+        let frame = |f: &[u8], out: &mut [u8]| answer(&table(), Frame { head: f, total: f.len(), vnet: false }, out);
+        assert_eq!(frame(&f, &mut out), Some(42));
+        assert_eq!((&out[..6], &out[6..12], &out[28..32]), (&mac(2).0[..], &mac(1).0[..], &[10, 0, 0, 1][..]));
+        assert_eq!(frame(&f, &mut [0; 41]), None);
+        f[41] = 2;
+        assert_eq!(frame(&f, &mut out), None);
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100), vnet: bool) {
+            let frame = Frame { head: &bytes, total: bytes.len(), vnet };
+            let _ = wrap(&table(), &bytes, None);
+            if let Ok(at) = unwrap(frame) {
+                prop_assert!(at < bytes.len());
+            }
+            let _ = answer(&table(), frame, &mut [0; 100]);
+        }
+    }
+}
