@@ -11,6 +11,8 @@ mod ingress;
 mod mailbox;
 mod outlet;
 mod rest;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use mailbox::{Activity, Command, Inbox, Mailbox, Report};
 
