@@ -103,9 +103,10 @@ impl Attached {
 
     /// Rings the other end if it sleeps. A fence came before.
     fn ring(&self) -> bool {
-        let sleeps = self.end.peer.sleeps.load(Ordering::Relaxed) && self.end.peer.sleeps.swap(false, Ordering::AcqRel);
-        if sleeps && let Some(bell) = self.end.peer.bell.get() {
-            bell.ring();
+        let sleeps = self.end.peer.sleeps.load(Ordering::Relaxed);
+        if sleeps {
+            self.end.peer.sleeps.store(false, Ordering::Release);
+            self.end.peer.bell.get().inspect(|bell| bell.ring());
         }
         sleeps
     }

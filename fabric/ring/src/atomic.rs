@@ -34,13 +34,14 @@ impl Word {
         self.0.store(value.to_le(), order);
     }
 
-    /// Clears the word; whether it was set.
+    /// Clears the word; whether it was set. Whoever finds it set must ring, and that is why no swap is needed: if the
+    /// other end armed again between the load and the store, its word is lost but it is rung, and arms once more.
     pub(crate) fn take(&self) -> bool {
-        if self.0.load(Ordering::Relaxed) == 0 {
+        if self.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        before_store();
-        self.0.swap(0, Ordering::AcqRel) != 0
+        self.store(0, Ordering::Release);
+        true
     }
 
     /// Puts `next` where `expected` was; else returns what was there.

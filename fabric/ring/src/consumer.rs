@@ -124,7 +124,8 @@ impl<M: Memory> Consumer<M> {
         true
     }
 
-    /// Whether the producer asked to be rung; it is then taken as rung.
+    /// Whether the producer asked to be rung. If so the caller must ring.
+    #[must_use]
     pub fn producer_sleeps(&mut self) -> bool {
         self.shared.producer_sleeps().take()
     }
@@ -222,10 +223,12 @@ impl<M: Memory> Consumer<M> {
         Ok(())
     }
 
+    /// The ring is dead. In a new incarnation's memory nothing makes sense to us, and its session is not ours to close.
     fn die(&mut self, broken: Broken) -> Broken {
-        if self.shared.generation().load(Ordering::Acquire) == self.generation {
-            session::close(self.shared.state());
+        if self.shared.generation().load(Ordering::Acquire) != self.generation {
+            return *self.broken.insert(Broken::Closed);
         }
+        session::close(self.shared.state());
         *self.broken.insert(broken)
     }
 }

@@ -125,7 +125,8 @@ impl<M: Memory> Producer<M> {
         true
     }
 
-    /// Whether the consumer asked to be rung; it is then taken as rung.
+    /// Whether the consumer asked to be rung. If so the caller must ring.
+    #[must_use]
     pub fn consumer_sleeps(&mut self) -> bool {
         self.shared.consumer_sleeps().take()
     }

@@ -27,15 +27,15 @@ pub(crate) fn step() {
     }
 }
 
-/// Runs `body` and kills it before its store number `n`. `true` when it was killed, `false` when it came to its end.
-/// Whatever `body` owned must be forgotten by it, as a killed process runs no destructors: pass it in by reference.
-pub fn kill_at(n: u64, body: impl FnOnce()) -> bool {
+/// Runs `body` and kills it before its store number `n`: then `None`. When it comes to its end before: how many stores
+/// were left. A killed process runs no destructors: what `body` uses must be passed in by reference or forgotten.
+pub fn kill_at(n: u64, body: impl FnOnce()) -> Option<u64> {
     LEFT.set(Some(n));
     let end = catch_unwind(AssertUnwindSafe(body));
-    LEFT.set(None);
+    let left = LEFT.replace(None);
     match end {
-        Ok(()) => false,
-        Err(payload) if payload.is::<Killed>() => true,
+        Ok(()) => left,
+        Err(payload) if payload.is::<Killed>() => None,
         Err(other) => resume_unwind(other),
     }
 }
