@@ -1,8 +1,8 @@
 //! The Carrier contract: what a lane asks of any way to move messages.
 //!
 //! A carrier belongs to one thread and holds many *channels*, one a peer. It keeps message boundaries and may lose,
-//! but never alters, cuts or joins messages. It works on batches: nothing has left until [`Carrier::flush`], nothing
-//! received is given back until [`Carrier::release`]. It never blocks.
+//! but never alters, cuts or joins messages. It works on batches: nothing need have left until [`Carrier::flush`],
+//! nothing received is given back until [`Carrier::release`]. It never blocks.
 
 use arrayvec::ArrayVec;
 use fabric_ring::{Slot, View};
@@ -171,4 +171,63 @@ pub trait Carrier: Send {
 
     /// The counts.
     fn counts(&self) -> Counts;
+}
+
+/// So that middleware can stand around a carrier that is only known at run time.
+impl<C: Carrier + ?Sized> Carrier for Box<C> {
+    fn kind(&self) -> &'static str {
+        (**self).kind()
+    }
+
+    fn attach(&mut self, channel: Channel, peer: Peer) -> Result<(), AttachError> {
+        (**self).attach(channel, peer)
+    }
+
+    fn detach(&mut self, channel: Channel) {
+        (**self).detach(channel);
+    }
+
+    fn limits(&self, channel: Channel) -> Option<Limits> {
+        (**self).limits(channel)
+    }
+
+    fn reserve(&mut self, channel: Channel, most: usize) -> Result<Slot<'_>, SendError> {
+        (**self).reserve(channel, most)
+    }
+
+    fn commit(&mut self, channel: Channel, used: usize) -> Result<(), SendError> {
+        (**self).commit(channel, used)
+    }
+
+    fn send(&mut self, channel: Channel, messages: &[Message<'_>]) -> (usize, Result<(), SendError>) {
+        (**self).send(channel, messages)
+    }
+
+    fn flush(&mut self) {
+        (**self).flush();
+    }
+
+    fn receive<'a>(&'a mut self, batch: &mut Batch<'a>) -> io::Result<()> {
+        (**self).receive(batch)
+    }
+
+    fn release(&mut self) {
+        (**self).release();
+    }
+
+    fn arm(&mut self) -> bool {
+        (**self).arm()
+    }
+
+    fn disarm(&mut self) {
+        (**self).disarm();
+    }
+
+    fn waker(&self) -> Option<BorrowedFd<'_>> {
+        (**self).waker()
+    }
+
+    fn counts(&self) -> Counts {
+        (**self).counts()
+    }
 }

@@ -3,6 +3,7 @@ mod bell;
 mod carrier;
 pub mod io;
 pub mod loopback;
+pub mod middleware;
 pub mod shm;
 mod sys;
 pub mod udp;

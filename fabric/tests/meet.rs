@@ -5,7 +5,7 @@ use fabric::{
     Batch, Carrier, Channel, Message, Peer, View,
     shm::{BindError, JoinError, Joining, Life, Listener, Offer, Progress, Session, Shm, connect, peers},
 };
-use std::{os::fd::AsFd, path::Path};
+use std::path::Path;
 
 fn offer(lanes: &[Shm], hello: &[u8]) -> Offer {
     let doorbells = lanes.iter().map(|lane| lane.doorbell().unwrap()).collect();
@@ -61,7 +61,7 @@ fn every_lane_reaches_the_peer_whatever_the_numbers_of_lanes() {
             }
         }
         for (from, to) in [(0, 1), (1, 0)] {
-            let mut sides = [&mut a, &mut b];
+            let sides = [&mut a, &mut b];
             let senders = sides[from].len();
             for (number, lane) in sides[from].iter_mut().enumerate() {
                 let (sent, end) = lane.send(Channel(3), &[Message { parts: &[View::from(&[number as u8][..])] }]);

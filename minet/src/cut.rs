@@ -242,3 +242,146 @@ pub(crate) fn put16(bytes: &mut [u8], at: usize, value: u16) -> Option<()> {
     *bytes.get_mut(at..)?.first_chunk_mut()? = value.to_be_bytes();
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Gso, Member, Offloads, Plan,
+        testing::{Checked, Spec, check, member, messages, plan, received, table_with, unslice},
+    };
+    use messenger_core::wire::{Flags, Header};
+    use proptest::prelude::*;
+    use std::{vec, vec::Vec};
+
+    /// What a kernel would make of the frame: segments of `size` bytes.
+    fn expected(spec: &Spec, size: usize) -> Vec<Checked> {
+        let bytes: Vec<u8> = (0..spec.payload).map(|i| (i ^ i >> 8) as u8).collect();
+        let count = spec.payload.div_ceil(size);
+        bytes
+            .chunks(size)
+            .enumerate()
+            .map(|(i, chunk)| Checked {
+                payload: chunk.into(),
+                seq: if spec.tcp { spec.seq.wrapping_add((i * size) as u32) } else { 0 },
+                fin: spec.tcp && spec.fin && i + 1 == count,
+                psh: spec.tcp && spec.psh && i + 1 == count,
+                cwr: spec.cwr && i == 0,
+                id: if spec.v6 { 0 } else { spec.id.wrapping_add(i as u16) },
+                tags: spec.tags,
+            })
+            .collect()
+    }
+
+    fn cut(spec: &Spec, to: Member) -> Vec<Vec<u8>> {
+        let read = spec.build();
+        let plan = plan(&table_with(to), &read);
+        assert!(matches!(plan, Plan::Cut(_)), "{plan:?}");
+        messages(plan, &read)
+    }
+
+    #[test]
+    fn each_message_of_a_run_is_one_complete_segment() {
+        let spec = Spec::default();
+        let run = cut(&spec, Member { message: 1600, ..member(2) });
+        assert_eq!(run.iter().map(|m| check(m)).collect::<Vec<_>>(), expected(&spec, 1448));
+        let flags: Vec<Flags> = run.iter().map(|m| Header::parse(m).unwrap().flags).collect();
+        assert!(flags.iter().all(|f| f.has(Flags::OFFLOAD) && f.hops() == 7 && !f.has(Flags::SLICE)));
+        assert!(flags.iter().enumerate().all(|(i, f)| f.has(Flags::FIRST) == (i == 0)));
+        assert!(flags.iter().enumerate().all(|(i, f)| f.has(Flags::MORE) == (i + 1 < run.len())));
+    }
+
+    #[test]
+    fn tcp_is_cut_smaller_for_a_small_message_and_for_a_small_interface() {
+        let spec = Spec::default();
+        let run = cut(&spec, Member { message: 1472, ..member(2) });
+        assert!(run.iter().all(|m| m.len() <= 1472) && run[0].len() == 1472);
+        assert_eq!(run.iter().map(|m| check(m)).collect::<Vec<_>>(), expected(&spec, 1472 - 26 - spec.headers()));
+        let run = cut(&spec, Member { message: 512, ..member(2) });
+        assert!(run.iter().all(|m| m.len() <= 512));
+        assert_eq!(run.iter().map(|m| check(m)).collect::<Vec<_>>(), expected(&spec, 512 - 26 - spec.headers()));
+        let small = Member { message: 9000, largest_frame: 600, offloads: Offloads::CSUM, ..member(2) };
+        let run = cut(&spec, small);
+        assert!(run.iter().all(|m| m.len() <= 626));
+        assert_eq!(run.iter().map(|m| check(m)).collect::<Vec<_>>(), expected(&spec, 600 - spec.headers()));
+    }
+
+    #[test]
+    fn checksums_are_complete_for_a_member_without_offloads() {
+        for (v6, tcp) in [(false, true), (true, true), (false, false), (true, false)] {
+            let spec = Spec { v6, tcp, gso: 1400, ..Spec::default() };
+            let run = cut(&spec, Member { offloads: Offloads::NONE, ..member(2) });
+            assert!(run.iter().all(|m| !Header::parse(m).unwrap().flags.has(Flags::OFFLOAD)));
+            assert_eq!(run.iter().map(|m| check(m)).collect::<Vec<_>>(), expected(&spec, 1400));
+        }
+    }
+
+    #[test]
+    fn datagrams_too_large_for_a_message_go_in_slices_of_their_own() {
+        let spec = Spec { tcp: false, gso: 1448, payload: 14_000, ..Spec::default() };
+        let run = cut(&spec, Member { message: 1472, ..member(2) });
+        assert!(run.iter().all(|m| m.len() <= 1472 && Header::parse(m).unwrap().flags.has(Flags::SLICE)));
+        let whole = unslice(&run);
+        assert_eq!(whole.iter().map(|m| check(m)).collect::<Vec<_>>(), expected(&spec, 1448));
+        // A lost slice costs one datagram.
+        let mut lossy = run.clone();
+        lossy.remove(4);
+        assert_eq!(unslice(&lossy).len(), whole.len() - 1);
+    }
+
+    #[test]
+    fn datagrams_that_nothing_carries_are_dropped() {
+        let spec = Spec { tcp: false, gso: 1448, payload: 14_000, ..Spec::default() };
+        let read = spec.build();
+        let no_slices = Offloads::ALL.without(Offloads::SLICES);
+        for offloads in [no_slices, Offloads::NONE] {
+            let plan = plan(&table_with(Member { message: 1472, offloads, ..member(2) }), &read);
+            assert!(matches!(plan, Plan::Drop(crate::Reason::TooLong)), "{plan:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_super_frame_comes_out_as_the_kernel_would_cut_it(spec in Spec::any(), csum: bool) {
+            prop_assume!(spec.payload > usize::from(spec.gso));
+            let offloads = if csum { Offloads::CSUM } else { Offloads::NONE };
+            let run = cut(&spec, Member { largest_frame: 65_600, offloads, ..member(2) });
+            let got: Vec<Checked> = run.iter().map(|m| check(m)).collect();
+            prop_assert_eq!(got, expected(&spec, usize::from(spec.gso)));
+        }
+
+        #[test]
+        fn no_message_is_larger_than_the_path_takes(spec in Spec::any(), message in 0usize..9000, mtu in 0usize..9000) {
+            let read = spec.build();
+            let to = Member { message, largest_frame: mtu, ..member(2) };
+            let plan = plan(&table_with(to), &read);
+            if matches!(plan, Plan::Whole(_) | Plan::Cut(_) | Plan::Slices(_)) {
+                let out = messages(plan, &read);
+                prop_assert!(out.iter().all(|m| m.len() <= message));
+                let whole = unslice(&out);
+                let bytes: usize = whole
+                    .iter()
+                    .map(|m| match received(m).1.open().unwrap().0.gso {
+                        Gso::None => check(m).payload.len(),
+                        _ => received(m).1.len() - spec.headers(),
+                    })
+                    .sum();
+                prop_assert_eq!(bytes, spec.payload);
+            }
+        }
+    }
+
+    #[test]
+    fn heads_are_written_over_old_bytes_only() {
+        let read = Spec::default().build();
+        let Plan::Cut(mut cutter) = plan(&table_with(Member { message: 1600, ..member(2) }), &read) else { panic!() };
+        let (mut a, mut b) = ([0; crate::HEAD_MAX], [0xa5; crate::HEAD_MAX]);
+        let mut twin = cutter.clone();
+        let mut parts = vec![];
+        while let (Some(x), Some(y)) = (cutter.next(&mut a), twin.next(&mut b)) {
+            assert_eq!((&a[..x.head_len], &x), (&b[..y.head_len], &y));
+            parts.push(x);
+        }
+        assert_eq!(parts.len(), cutter.parts());
+        assert!(cutter.next(&mut a).is_none());
+    }
+}

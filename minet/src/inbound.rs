@@ -14,7 +14,7 @@ pub enum Inbound {
     /// A slice of a frame for us: into [`crate::Reassembly`]. The frame that comes out of it is shown here again, with
     /// its header's slice flag taken off.
     Slice,
-    /// To the member at that place of the table, with [`crate::Route::relay`].
+    /// To the member at that place of the table, with [`crate::Route::Relay`].
     Relay(usize),
     /// Nowhere. Counted already.
     Drop(Reason),

@@ -73,7 +73,7 @@ impl Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::switch::tests::node;
+    use crate::testing::node;
 
     #[test]
     fn a_burst_then_the_rate() {

@@ -281,3 +281,181 @@ impl<'a> Segment<'a> {
         (tcp_flags & ODD == 0).then_some(Segment { bytes, layers, data, tcp_flags })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Member, Offloads,
+        testing::{Spec, check, member, messages, plan, received, table_with},
+    };
+    use proptest::prelude::*;
+    use std::{vec, vec::Vec};
+
+    /// What a lane writes to its interface when these messages come.
+    fn receive(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut merger = Merger::new();
+        let mut out = Vec::new();
+        let write = |m: Merged<'_>| {
+            let mut bytes = Vec::from(m.head);
+            m.pieces.iter().for_each(|p| bytes.extend(&received_body(&messages[p.token])[p.range()]));
+            assert_eq!(bytes.len(), m.len());
+            bytes
+        };
+        for (i, message) in messages.iter().enumerate() {
+            let (header, frame) = received(message);
+            let mut merge = merger.push(i, header.flags, frame);
+            if merge == Merge::Refused {
+                out.extend(merger.take().map(write));
+                merge = merger.push(i, header.flags, frame);
+            }
+            match merge {
+                Merge::Alone => out.push(received_body(message).into()),
+                Merge::Held => {}
+                Merge::Complete => out.extend(merger.take().map(write)),
+                Merge::Refused => panic!("refused with nothing held"),
+            }
+        }
+        out.extend(merger.take().map(write));
+        assert!(merger.is_empty() && merger.take().is_none());
+        out
+    }
+
+    fn received_body(message: &[u8]) -> &[u8] {
+        &message[16..]
+    }
+
+    fn run(spec: &Spec) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let read = spec.build();
+        let offloads = Offloads::CSUM.with(Offloads::SLICES);
+        let table = table_with(Member { largest_frame: 65_600, offloads, ..member(2) });
+        let messages = messages(plan(&table, &read), &read);
+        (read, messages)
+    }
+
+    #[test]
+    fn a_run_becomes_the_super_frame_it_was() {
+        for (v6, tcp, tags) in [(false, true, 0), (true, true, 1), (false, false, 2), (true, false, 0)] {
+            let spec = Spec { v6, tcp, tags, cwr: tcp, fin: tcp, ..Spec::default() };
+            let (read, messages) = run(&spec);
+            assert!(messages.len() > 40);
+            assert_eq!(receive(&messages), [read]);
+        }
+    }
+
+    #[test]
+    fn a_lost_part_costs_one_segment() {
+        let spec = Spec::default();
+        let (_, messages) = run(&spec);
+        for lost in 0..messages.len() {
+            let mut some = messages.clone();
+            some.remove(lost);
+            let written = receive(&some);
+            assert!(written.len() <= 3, "{lost}: {}", written.len());
+            assert_eq!(segments(&written), expected(&some), "{lost}");
+        }
+    }
+
+    #[test]
+    fn flags_alone_merge_nothing() {
+        let spec = Spec { payload: 4000, gso: 1000, psh: false, ..Spec::default() };
+        let (_, run) = run(&spec);
+        let patched = |at: usize, value: u8| {
+            let mut bad = run.clone();
+            bad[1][16 + 10 + at] ^= value;
+            receive(&bad).len()
+        };
+        assert_eq!(receive(&run).len(), 1);
+        // MAC, TTL, source address, TCP port, acknowledgement, window, option, the partial sum, the sequence number.
+        for at in [5, 22, 29, 35, 45, 49, 55, 51, 41] {
+            assert!(patched(at, 1) >= 2, "byte {at}");
+        }
+        // SYN, RST, URG and CWR in the middle.
+        for flag in [2, 4, 0x20, 0x80] {
+            assert!(patched(47, flag) >= 2, "flag {flag}");
+        }
+        assert_eq!(patched(47, 0x08), 2, "PSH ends a super-frame");
+    }
+
+    /// Payloads, in order, of what is written, cut as the kernel would.
+    fn segments(written: &[Vec<u8>]) -> Vec<(u32, Vec<u8>)> {
+        written
+            .iter()
+            .flat_map(|read| {
+                let to = Member { offloads: Offloads::CSUM, largest_frame: 65_600, ..member(2) };
+                messages(plan(&table_with(to), read), read)
+            })
+            .map(|m| check(&m))
+            .map(|c| (c.seq, c.payload))
+            .collect()
+    }
+
+    fn expected(messages: &[Vec<u8>]) -> Vec<(u32, Vec<u8>)> {
+        messages.iter().map(|m| check(m)).map(|c| (c.seq, c.payload)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn cut_and_merged_is_what_it_was(spec in Spec::any()) {
+            let (read, messages) = run(&spec);
+            prop_assume!(messages.len() <= RUN_MAX);
+            prop_assert_eq!(receive(&messages), vec![read]);
+        }
+
+        #[test]
+        fn whatever_the_network_does_every_part_that_came_is_delivered_once(
+            spec in Spec::any(),
+            fates in proptest::collection::vec(0u8..20, 128),
+        ) {
+            let (_, run) = run(&spec);
+            let mut came = Vec::new();
+            for (message, fate) in run.iter().zip(&fates) {
+                match fate {
+                    0 => {}
+                    1 => came.extend([message.clone(), message.clone()]),
+                    2 => came.insert(came.len().saturating_sub(3), message.clone()),
+                    _ => came.push(message.clone()),
+                }
+            }
+            prop_assert_eq!(segments(&receive(&came)), expected(&came));
+        }
+
+        #[test]
+        fn random_bytes_are_alone_or_refused(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            more in 0usize..70_000,
+            flags: u16,
+            vnet: bool,
+            held: bool,
+        ) {
+            let mut merger = Merger::new();
+            if held {
+                let (_, run) = run(&Spec::default());
+                let (header, frame) = received(&run[0]);
+                prop_assert_eq!(merger.push(0, header.flags, frame), Merge::Held);
+            }
+            let frame = Frame { head: &bytes, total: bytes.len() + more, vnet };
+            let merge = merger.push(1, Flags(flags), frame);
+            prop_assert_eq!(merge, if held { Merge::Refused } else { Merge::Alone });
+        }
+
+        #[test]
+        fn a_bent_run_never_makes_a_frame_the_checks_refuse(spec in Spec::any(), bends in proptest::collection::vec((0usize..8, 16usize..120, any::<u8>()), 1..6)) {
+            let (_, mut run) = run(&spec);
+            for (part, at, value) in bends {
+                let n = part.min(run.len() - 1);
+                if let Some(byte) = run[n].get_mut(at) {
+                    *byte = value;
+                }
+            }
+            run.retain(|m| passes(received(m).1));
+            for written in receive(&run) {
+                prop_assert!(passes(crate::testing::frame(&written)) || written[..10] == [0; 10]);
+            }
+        }
+    }
+
+    fn passes(frame: Frame<'_>) -> bool {
+        frame.open().is_ok_and(|(vnet, ethernet)| frame.vnet && Layers::segment(frame, &vnet, &ethernet).is_ok())
+    }
+}

@@ -22,6 +22,10 @@ pub enum Route {
 
 /// What to do.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, on the stack; a box would be an allocation a frame"
+)]
 pub enum Plan {
     /// One message.
     Whole(Whole),

@@ -75,7 +75,7 @@ impl Sightings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::switch::tests::node;
+    use crate::testing::node;
 
     const X: Mac = Mac([0x52, 0x54, 0, 0, 0, 1]);
 

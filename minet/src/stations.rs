@@ -127,7 +127,7 @@ impl Stations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::switch::tests::node;
+    use crate::testing::node;
 
     const X: Mac = Mac([0x52, 0x54, 0, 0, 0, 1]);
 

@@ -47,24 +47,3 @@ impl Default for Switch {
         Switch::new()
     }
 }
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use crate::{Hop, Member, Offloads};
-    use messenger_core::NodeId;
-
-    pub(crate) fn node(n: u32) -> NodeId {
-        NodeId::new(n).unwrap()
-    }
-
-    pub(crate) fn member(n: u32) -> Member {
-        Member {
-            node: node(n),
-            via: node(n),
-            hop: Some(Hop { carrier: 0, channel: n }),
-            message: 70_000,
-            largest_frame: 1514,
-            offloads: Offloads::ALL,
-        }
-    }
-}

@@ -277,7 +277,7 @@ fn sort<T, K: Ord>(items: &mut Vec<T>, key: impl Fn(&T) -> K) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::switch::tests::{member, node};
+    use crate::testing::{member, node};
 
     #[test]
     fn finds_what_was_put_in_whatever_the_order() {

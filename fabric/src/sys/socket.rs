@@ -19,3 +19,13 @@ pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, 
     }
     Ok((u32::try_from(credentials.pid).unwrap_or(0), credentials.uid, credentials.gid))
 }
+
+/// Sets an option that is a number.
+pub(crate) fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
+    // SAFETY: `value` has the four readable bytes that are named.
+    let done = unsafe {
+        let value = (&raw const value).cast();
+        libc::setsockopt(socket.as_raw_fd(), level, name, value, size_of::<i32>() as libc::socklen_t)
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -267,7 +267,11 @@ impl Config {
         check("link.miss_limit", miss_limit, (2..=100).contains(&miss_limit), "it must be 2 to 100")?;
         let peers: Vec<SocketAddr> = file.peer.iter().map(|p| p.address).chain(over.peers.iter().copied()).collect();
         if let (Some(peer), None) = (peers.first(), udp) {
-            return Err(value("peer.address", peer, "a peer needs `udp.listen` to be set, for example \"0.0.0.0:7400\""));
+            return Err(value(
+                "peer.address",
+                peer,
+                "a peer needs `udp.listen` to be set, for example \"0.0.0.0:7400\"",
+            ));
         }
         if let (Some(listen), false) = (udp, insecure) {
             let allowed = "UDP is in clear text in this version: say `insecure = true` or `--insecure` to accept that";

@@ -6,8 +6,9 @@ use std::fmt::Write;
 /// Columns as wide as their longest cell; the first row is the heading.
 fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> =
-        (0..count).map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..count)
+        .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0))
+        .collect();
     let mut out = String::new();
     for row in rows {
         let mut line = String::new();
@@ -133,18 +134,11 @@ pub(super) fn stats(r: &StatsReport) -> String {
             let _ = writeln!(out, "  {name}: {n}");
         }
     }
-    let mut rows = vec![heading(["carrier", "sent", "bytes", "received", "bytes", "failed", "malformed", "doorbells", "calls"])];
+    let mut rows =
+        vec![heading(["carrier", "sent", "bytes", "received", "bytes", "failed", "malformed", "doorbells", "calls"])];
     for c in &r.carriers {
-        let numbers = [
-            c.sent,
-            c.sent_bytes,
-            c.received,
-            c.received_bytes,
-            c.send_failed,
-            c.malformed,
-            c.doorbells,
-            c.calls,
-        ];
+        let numbers =
+            [c.sent, c.sent_bytes, c.received, c.received_bytes, c.send_failed, c.malformed, c.doorbells, c.calls];
         rows.push([c.kind.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect());
     }
     out += &columns(&rows);

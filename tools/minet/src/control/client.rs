@@ -13,7 +13,9 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No daemon, or none of that name.
-    #[error("no daemon answers at {path}: {source} (is `minet run` running? `--run-dir`, `--fabric` and `--name` choose which)")]
+    #[error(
+        "no daemon answers at {path}: {source} (is `minet run` running? `--run-dir`, `--fabric` and `--name` choose which)"
+    )]
     NotRunning {
         /// Where it was looked for.
         path: PathBuf,
@@ -71,8 +73,8 @@ pub struct Client {
 impl Client {
     /// Connects to the socket at `path`.
     pub fn connect(path: &Path) -> Result<Client, ClientError> {
-        let stream = UnixStream::connect(path)
-            .map_err(|source| ClientError::NotRunning { path: path.to_path_buf(), source })?;
+        let stream =
+            UnixStream::connect(path).map_err(|source| ClientError::NotRunning { path: path.to_path_buf(), source })?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Client { stream: BufReader::new(stream) })

@@ -1,0 +1,322 @@
+//! The carrier itself.
+
+use super::{
+    route::Route,
+    socket::{Bound, UdpError},
+};
+use crate::{
+    AttachError, BATCH, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, Received, SendError, Slot,
+    View,
+    bell::Bell,
+    sys::{self, Receiver, Sender, Sent},
+};
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+};
+
+/// Channel numbers must be smaller.
+const CHANNELS_MOST: u32 = 1 << 16;
+
+/// Messages over UDP. One handle receives; those made by [`Udp::share`] send on the same socket.
+pub struct Udp {
+    socket: Arc<Bound>,
+    inbox: Inbox,
+    sender: Sender,
+    routes: Vec<Option<Route>>,
+    by_address: HashMap<SocketAddr, Channel>,
+    /// The last source that was looked up, and who it is.
+    last: Option<(SocketAddr, Origin)>,
+    counts: Counts,
+}
+
+/// Where received datagrams lie.
+enum Inbox {
+    Slots(Slots),
+    /// This handle does not receive: a waker that never wakes.
+    None(Bell),
+}
+
+struct Slots {
+    receiver: Receiver,
+    cursor: Cursor,
+}
+
+/// Which slots are filled, and which of them are handed out.
+struct Cursor {
+    /// Slots `0..filled` hold datagrams.
+    filled: usize,
+    /// Next to hand out: slot and byte.
+    slot: usize,
+    at: usize,
+    /// How many slots the next call asks for.
+    ask: usize,
+}
+
+impl Udp {
+    /// A carrier on this address and port; port 0 takes a free one. On the unspecified address of version 6 it reaches
+    /// both versions.
+    pub fn bind(address: SocketAddr) -> Result<Udp, UdpError> {
+        let cursor = Cursor { filled: 0, slot: 0, at: 0, ask: BATCH };
+        let slots = Slots { receiver: Receiver::new(BATCH), cursor };
+        Ok(Udp::with(Arc::new(Bound::new(address)?), Inbox::Slots(slots)))
+    }
+
+    /// Another handle that sends on the same socket and never receives. It has channels of its own.
+    pub fn share(&self) -> io::Result<Udp> {
+        Ok(Udp::with(self.socket.clone(), Inbox::None(Bell::new()?)))
+    }
+
+    /// The address it is bound to.
+    pub fn local(&self) -> SocketAddr {
+        self.socket.local()
+    }
+
+    /// Sets the longest message of a channel in bytes, instead of what the path's MTU allows.
+    pub fn set_message_most(&mut self, channel: Channel, bytes: usize) {
+        if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
+            route.message = bytes.min(65_507);
+            route.fixed = true;
+        }
+    }
+
+    /// Asks the kernel again what the path of a channel takes, after routes or interfaces changed.
+    pub fn probe(&mut self, channel: Channel) {
+        if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
+            route.probe();
+            route.segment = true;
+        }
+    }
+
+    fn with(socket: Arc<Bound>, inbox: Inbox) -> Udp {
+        Udp {
+            socket,
+            inbox,
+            sender: Sender::new(),
+            routes: Vec::new(),
+            by_address: HashMap::new(),
+            last: None,
+            counts: Counts::default(),
+        }
+    }
+}
+
+/// What an error of a send says.
+enum Verdict {
+    /// The socket is full.
+    Full,
+    /// The kernel or the device does not send runs on this path.
+    NoRuns,
+    /// The datagrams are lost.
+    Lost,
+}
+
+fn judge(error: &io::Error, route: &mut Route, messages: usize) -> Verdict {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::ENOBUFS) => Verdict::Full,
+        Some(libc::EINTR) => Verdict::Full,
+        Some(libc::EINVAL | libc::EMSGSIZE) => {
+            // A run of parts that the path does not take any more is refused as well: then the path changed.
+            let shrunk = route.probe();
+            if messages > 1 && !shrunk { Verdict::NoRuns } else { Verdict::Lost }
+        }
+        Some(libc::EIO | libc::EOPNOTSUPP | libc::ENOPROTOOPT) if messages > 1 => Verdict::NoRuns,
+        _ => Verdict::Lost,
+    }
+}
+
+impl Carrier for Udp {
+    fn kind(&self) -> &'static str {
+        "udp"
+    }
+
+    fn attach(&mut self, channel: Channel, peer: Peer) -> Result<(), AttachError> {
+        let Peer::Address(address) = peer else {
+            return Err(AttachError::WrongKind(self.kind()));
+        };
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let name = self.socket.reach(address).filter(|_| channel.0 < CHANNELS_MOST && address.port() != 0);
+        let name = name.ok_or(AttachError::Io(io::ErrorKind::InvalidInput.into()))?;
+        if let Some(other) = self.by_address.get(&address) {
+            return Err(AttachError::InUse(*other));
+        }
+        let index = channel.0 as usize;
+        if self.routes.len() <= index {
+            self.routes.resize_with(index + 1, || None);
+        }
+        match self.routes.get_mut(index) {
+            Some(place @ None) => {
+                *place = Some(Route::new(address, name));
+                self.by_address.insert(address, channel);
+                self.last = None;
+                Ok(())
+            }
+            _ => Err(AttachError::InUse(channel)),
+        }
+    }
+
+    fn detach(&mut self, channel: Channel) {
+        if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize).map(Option::take) {
+            self.by_address.remove(&route.address);
+            self.last = None;
+        }
+    }
+
+    fn limits(&self, channel: Channel) -> Option<Limits> {
+        let route = self.routes.get(channel.0 as usize)?.as_ref()?;
+        Some(Limits { message: route.message, in_place: false })
+    }
+
+    fn reserve(&mut self, channel: Channel, _most: usize) -> Result<Slot<'_>, SendError> {
+        self.limits(channel).map_or(Err(SendError::NotOpen), |_| Err(SendError::NotInPlace))
+    }
+
+    fn commit(&mut self, channel: Channel, _used: usize) -> Result<(), SendError> {
+        self.limits(channel).map_or(Err(SendError::NotOpen), |_| Err(SendError::NotInPlace))
+    }
+
+    fn send(&mut self, channel: Channel, messages: &[Message<'_>]) -> (usize, Result<(), SendError>) {
+        let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) else {
+            return (0, Err(SendError::NotOpen));
+        };
+        let fits =
+            |message: &&Message<'_>| message.len() <= route.message && message.parts.len() <= sys::PIECES_PER_GROUP;
+        let good = messages.iter().take_while(fits).count();
+        let end = if good < messages.len() { Err(SendError::TooLong(route.message)) } else { Ok(()) };
+        let mut done = 0;
+        while let Some(rest @ [_, ..]) = messages.get(done..good) {
+            self.counts.calls += 1;
+            let bytes = |count: usize| rest.iter().take(count).map(Message::len).sum::<usize>() as u64;
+            match self.sender.send(self.socket.as_fd(), &route.name, rest, route.segment) {
+                Sent::Messages(count) => {
+                    self.counts.sent += count as u64;
+                    self.counts.sent_bytes += bytes(count);
+                    done += count.max(1);
+                }
+                Sent::Failed { messages: count, error } => match judge(&error, route, count) {
+                    Verdict::Full => {
+                        route.wanted = true;
+                        return (done, Err(SendError::Full));
+                    }
+                    Verdict::NoRuns => {
+                        log::info!("udp {}: no runs of datagrams on this path: {error}", route.address);
+                        route.segment = false;
+                    }
+                    Verdict::Lost => {
+                        self.counts.sent += count as u64;
+                        self.counts.sent_bytes += bytes(count);
+                        self.counts.send_failed += count as u64;
+                        done += count;
+                    }
+                },
+            }
+        }
+        (done, end)
+    }
+
+    fn flush(&mut self) {}
+
+    fn receive<'a>(&'a mut self, batch: &mut Batch<'a>) -> io::Result<()> {
+        let Inbox::Slots(slots) = &mut self.inbox else { return Ok(()) };
+        if slots.cursor.slot == slots.cursor.filled {
+            self.counts.calls += 1;
+            match slots.fill(self.socket.as_fd()) {
+                Ok(()) => {}
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EAGAIN | libc::EINTR) => {}
+                    // What an earlier datagram of ours met on its way.
+                    Some(
+                        libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENOMEM | libc::ENOBUFS,
+                    ) => {
+                        self.counts.send_failed += 1;
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+        let Slots { receiver, cursor } = slots;
+        while cursor.slot < cursor.filled
+            && !batch.is_full()
+            && let Some(datagram) = receiver.datagram(cursor.slot)
+        {
+            let origin = match (datagram.source, self.last) {
+                (Some(source), Some((last, origin))) if source == last => Some(origin),
+                (Some(source), _) => {
+                    let origin = self.by_address.get(&source).map_or(Origin::Stranger(source), |c| Origin::Channel(*c));
+                    self.last = Some((source, origin));
+                    Some(origin)
+                }
+                (None, _) => None,
+            };
+            match origin {
+                Some(origin) if !datagram.truncated => {
+                    let bytes = receiver.bytes(cursor.slot, cursor.at, datagram.segment.min(datagram.len - cursor.at));
+                    self.counts.received += 1;
+                    self.counts.received_bytes += bytes.len() as u64;
+                    let _ = batch.try_push(Received { origin, bytes: View::from(bytes) });
+                    cursor.at += bytes.len();
+                }
+                _ => {
+                    self.counts.malformed += 1;
+                    cursor.at = datagram.len;
+                }
+            }
+            if cursor.at >= datagram.len {
+                (cursor.slot, cursor.at) = (cursor.slot + 1, 0);
+            }
+        }
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        if let Inbox::Slots(slots) = &mut self.inbox
+            && slots.cursor.slot == slots.cursor.filled
+        {
+            (slots.cursor.slot, slots.cursor.filled) = (0, 0);
+        }
+    }
+
+    fn arm(&mut self) -> bool {
+        let mut idle = match &self.inbox {
+            Inbox::Slots(Slots { cursor, .. }) => cursor.slot == cursor.filled,
+            Inbox::None(_) => true,
+        };
+        for route in self.routes.iter_mut().flatten() {
+            // The waker does not tell of room; sending empties by itself and soon.
+            idle &= !std::mem::take(&mut route.wanted);
+        }
+        idle
+    }
+
+    fn disarm(&mut self) {}
+
+    fn waker(&self) -> Option<BorrowedFd<'_>> {
+        match &self.inbox {
+            Inbox::Slots(_) => Some(self.socket.as_fd()),
+            Inbox::None(bell) => Some(bell.as_fd()),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts
+    }
+}
+
+impl Slots {
+    /// One call, into slots that are not handed out.
+    fn fill(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let Slots { receiver, cursor } = self;
+        let got = receiver.receive(socket, cursor.filled, cursor.ask)?;
+        // A run holds many messages: then fewer slots make a batch, and the same memory is used again while it is warm.
+        let datagrams = (cursor.filled..cursor.filled + got).filter_map(|slot| receiver.datagram(slot));
+        let messages: usize = datagrams.map(|datagram| datagram.len.div_ceil(datagram.segment.max(1)).max(1)).sum();
+        if got > 0 {
+            cursor.ask = (BATCH * got).div_ceil(messages.max(1)).clamp(2, BATCH);
+        }
+        cursor.filled += got;
+        Ok(())
+    }
+}

@@ -1,0 +1,13 @@
+//! UDP, in batches: many datagrams a call, and runs of equal ones as one super-datagram where the kernel can.
+//!
+//! Messages leave in [`crate::Carrier::send`] itself, since their pieces are only lent. What comes from an address that
+//! nobody attached is handed out as a stranger's. A datagram that the network or the system refuses is lost and counted,
+//! as a datagram may be.
+
+mod carrier;
+mod route;
+mod socket;
+
+pub use carrier::Udp;
+pub use route::message_most;
+pub use socket::UdpError;

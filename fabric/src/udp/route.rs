@@ -1,0 +1,55 @@
+//! What one peer's path takes.
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::{io, net::SocketAddr};
+
+/// When the kernel knows no route: what nearly every path takes.
+const MTU_GUESS: usize = 1500;
+
+/// A peer's address and path.
+pub(super) struct Route {
+    pub(super) address: SocketAddr,
+    /// The address as the socket wants it.
+    pub(super) name: SockAddr,
+    /// The longest message in bytes.
+    pub(super) message: usize,
+    /// Set by the caller: probing does not raise it.
+    pub(super) fixed: bool,
+    /// The kernel sends runs on this path.
+    pub(super) segment: bool,
+    /// A message was refused because the socket was full.
+    pub(super) wanted: bool,
+}
+
+impl Route {
+    pub(super) fn new(address: SocketAddr, name: SockAddr) -> Route {
+        Route { address, name, message: message_most(address), fixed: false, segment: true, wanted: false }
+    }
+
+    /// Asks again what the path takes; whether it is less than before.
+    pub(super) fn probe(&mut self) -> bool {
+        let message = message_most(self.address);
+        let less = message < self.message;
+        if less || !self.fixed {
+            self.message = message;
+        }
+        less
+    }
+}
+
+/// The largest message that the path to `address` takes, in bytes: its MTU without the headers of IP and UDP.
+pub fn message_most(address: SocketAddr) -> usize {
+    let (headers, datagram_most) = if address.is_ipv4() { (28, 65_507) } else { (48, 65_487) };
+    path_mtu(address).unwrap_or(MTU_GUESS).saturating_sub(headers).min(datagram_most)
+}
+
+fn path_mtu(address: SocketAddr) -> io::Result<usize> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.cloexec(), Some(Protocol::UDP))?;
+    socket.connect(&address.into())?;
+    let mtu = if address.is_ipv4() {
+        rustix::net::sockopt::ip_mtu(&socket)?
+    } else {
+        rustix::net::sockopt::ipv6_mtu(&socket)?
+    };
+    Ok(mtu as usize)
+}

@@ -1,0 +1,183 @@
+//! Two carriers that are connected, and what tests do with them.
+
+use fabric::{
+    Batch, Carrier, Channel, Message, Origin, Peer, SendError, View, loopback,
+    middleware::{Fault, LINKTYPE_USER0, Pcap, Trace},
+    shm::{Joining, Listener, Offer, Progress, Session, Shm, connect},
+    udp::Udp,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::{
+    any::Any,
+    time::{Duration, Instant},
+};
+
+/// How long anything may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A carrier, and the number of the other one on it.
+pub struct End {
+    pub carrier: Box<dyn Carrier>,
+    pub channel: Channel,
+}
+
+pub struct Pair {
+    pub a: End,
+    pub b: End,
+    /// Memory never loses; the network may.
+    pub lossless: bool,
+    keep: Vec<Box<dyn Any + Send>>,
+}
+
+impl Pair {
+    fn new(a: impl Carrier + 'static, b: impl Carrier + 'static, lossless: bool) -> Pair {
+        let a = End { carrier: Box::new(a), channel: Channel(7) };
+        let b = End { carrier: Box::new(b), channel: Channel(2) };
+        Pair { a, b, lossless, keep: Vec::new() }
+    }
+
+    fn attach(mut self, at_a: Peer, at_b: Peer) -> Pair {
+        self.a.carrier.attach(self.a.channel, at_a).unwrap();
+        self.b.carrier.attach(self.b.channel, at_b).unwrap();
+        self
+    }
+
+    fn wrap(self, mut around: impl FnMut(Box<dyn Carrier>) -> Box<dyn Carrier>) -> Pair {
+        let a = End { carrier: around(self.a.carrier), ..self.a };
+        let b = End { carrier: around(self.b.carrier), ..self.b };
+        Pair { a, b, ..self }
+    }
+
+    pub fn traced(self) -> Pair {
+        self.wrap(|carrier| Box::new(Trace::new(carrier)))
+    }
+
+    pub fn captured(self) -> Pair {
+        self.wrap(|carrier| Box::new(Pcap::new(carrier, std::io::sink(), LINKTYPE_USER0)))
+    }
+
+    pub fn faultless(self) -> Pair {
+        self.wrap(|carrier| Box::new(Fault::new(carrier, 1, Box::new(|| Duration::ZERO))))
+    }
+}
+
+impl End {
+    pub fn limit(&self) -> usize {
+        self.carrier.limits(self.channel).unwrap().message
+    }
+
+    /// Sends one message; `flush` is the caller's.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.carrier.send(self.channel, &[Message { parts: &[View::from(bytes)] }]).1
+    }
+
+    /// What is there now, copied, and given back.
+    pub fn take(&mut self) -> Vec<Vec<u8>> {
+        let mut batch = Batch::new();
+        self.carrier.receive(&mut batch).unwrap();
+        let messages = batch.iter().map(|received| {
+            assert_eq!(received.origin, Origin::Channel(self.channel));
+            bytes(received.bytes)
+        });
+        let messages = messages.collect();
+        drop(batch);
+        self.carrier.release();
+        messages
+    }
+
+    /// So many messages, however long it takes within patience.
+    pub fn wait_for(&mut self, count: usize) -> Vec<Vec<u8>> {
+        let mut messages = Vec::new();
+        let end = Instant::now() + PATIENCE;
+        while messages.len() < count {
+            messages.extend(self.take());
+            assert!(Instant::now() < end, "{} of {count} messages came", messages.len());
+        }
+        messages
+    }
+
+    /// Sleeps as a lane does, unless there is something; whether it slept at all.
+    pub fn sleep(&mut self) -> bool {
+        if !self.carrier.arm() {
+            return false;
+        }
+        assert!(rung(&*self.carrier, PATIENCE), "nobody rang");
+        self.carrier.disarm();
+        true
+    }
+}
+
+/// Whether the waker is readable within the time.
+pub fn rung(carrier: &dyn Carrier, within: Duration) -> bool {
+    let waker = carrier.waker().unwrap();
+    let within = Timespec { tv_sec: within.as_secs() as i64, tv_nsec: within.subsec_nanos().into() };
+    poll(&mut [PollFd::new(&waker, PollFlags::IN)], Some(&within)).unwrap() == 1
+}
+
+pub fn bytes(view: View<'_>) -> Vec<u8> {
+    let mut bytes = vec![0xa5; view.len()];
+    assert_eq!(view.copy_to(0, &mut bytes), view.len());
+    bytes
+}
+
+pub fn loopback() -> Pair {
+    let (a, b) = loopback::pair(256, 66_000);
+    let carrier = || loopback::Loopback::new().unwrap();
+    Pair::new(carrier(), carrier(), true).attach(Peer::Loop(a), Peer::Loop(b))
+}
+
+pub fn udp() -> Pair {
+    udp_on("127.0.0.1:0")
+}
+
+pub fn udp6() -> Pair {
+    udp_on("[::1]:0")
+}
+
+fn udp_on(address: &str) -> Pair {
+    let address = address.parse().unwrap();
+    let (a, b) = (Udp::bind(address).unwrap(), Udp::bind(address).unwrap());
+    let (at_a, at_b) = (Peer::Address(b.local()), Peer::Address(a.local()));
+    Pair::new(a, b, false).attach(at_a, at_b)
+}
+
+pub fn shm() -> Pair {
+    let (a, b) = (Shm::new().unwrap(), Shm::new().unwrap());
+    let (at_a, at_b) = meet(&a, &b, 1 << 18);
+    let mut pair = Pair::new(a, b, true);
+    pair.keep.push(Box::new((at_a.life, at_b.life)));
+    pair.attach(Peer::Shm(at_a.rings.into_iter().next().unwrap()), Peer::Shm(at_b.rings.into_iter().next().unwrap()))
+}
+
+/// Lets two lanes meet through a socket.
+pub fn meet(a: &Shm, b: &Shm, ring_size: usize) -> (Session, Session) {
+    let directory = tempfile::tempdir().unwrap();
+    let offer = |lane: &Shm| Offer {
+        doorbells: vec![lane.doorbell().unwrap()],
+        ring_size,
+        hello: b"hello".to_vec(),
+        users: Vec::new(),
+    };
+    let listener = Listener::bind(directory.path(), "a").unwrap();
+    let mut calling = connect(directory.path(), "a", &offer(b)).unwrap();
+    let mut called = listener.accept(&offer(a)).unwrap().unwrap();
+    assert!(matches!(calling.advance().unwrap(), Progress::Pending));
+    let at_a = called.advance().unwrap();
+    let at_b = done(calling.advance().unwrap());
+    let at_a = match at_a {
+        Progress::Pending => finish(&mut called),
+        at_a => done(at_a),
+    };
+    (at_a, at_b)
+}
+
+fn finish(joining: &mut Joining) -> Session {
+    done(joining.advance().unwrap())
+}
+
+fn done(progress: Progress) -> Session {
+    match progress {
+        Progress::Done(session) => *session,
+        Progress::Pending => panic!("the peers did not finish"),
+    }
+}
