@@ -2,6 +2,7 @@
 //!
 //! It runs tools and the built binaries from outside and knows only the test harness.
 
+mod bench;
 mod coverage;
 mod demo;
 mod packages;
@@ -29,6 +30,8 @@ enum Task {
     Test(test::Args),
     /// Each row of tests/checklist.tsv with the test that shows it, judged by the last `cargo xtask test`
     Coverage(coverage::Args),
+    /// Our carriers beside veth, in turn; writes BENCH.md and ends with `floors: N of M held` (needs root)
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn run(task: Task, workspace: &Workspace) -> Result<bool> {
     match task {
         Task::Demo(args) => demo::run(&args, workspace),
         Task::Test(args) => test::run(&args, workspace),
+        Task::Bench(args) => bench::run(&args, workspace),
         Task::Coverage(args) => coverage::run(&args, workspace),
     }
 }

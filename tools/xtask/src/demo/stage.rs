@@ -75,7 +75,7 @@ impl Stage {
         let spaces: Vec<Netns> = self.nodes.iter().map(|node| node.space().clone()).collect();
         self.nodes.clear();
         let begun = Instant::now();
-        for (space, id) in spaces.iter().zip(1..).rev() {
+        for (id, space) in (1..).zip(&spaces).collect::<Vec<_>>().into_iter().rev() {
             self.nodes.push(Node::launch(&self.net, space, config(&self.net, id, mtu))?);
         }
         self.nodes.reverse();
