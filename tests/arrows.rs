@@ -1,3 +1,192 @@
-//! .
+//! The arrows between the rooms, compared with what cargo sees, and the other promises a reader can check by eye.
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Who may know whom: every package of the workspace with exactly the packages of the workspace it depends on.
+/// It is the table of ARCHITECTURE.md; a change here is a change there.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("messenger-core", &[]),
+    ("fabric-ring", &[]),
+    ("fabric", &["fabric-ring"]),
+    ("netif", &[]),
+    ("minet", &["messenger-core"]),
+    ("minet-node", &["fabric", "fabric-ring", "messenger-core", "minet", "netif"]),
+    // The harness drives the command from outside, so it knows no room and xtask can use it.
+    ("minet-tests", &[]),
+    ("xtask", &["minet-tests"]),
+];
+
+/// Packages whose *tests* may know others of the workspace.
+const TESTERS: &[&str] = &["minet-tests"];
+
+/// Pairs that must never know each other, in tests neither, whatever the table says one day: from, to.
+const NEVER: &[(&str, &str)] = &[
+    ("messenger-core", "fabric"),
+    ("messenger-core", "fabric-ring"),
+    ("fabric", "messenger-core"),
+    ("fabric-ring", "messenger-core"),
+    ("netif", "minet"),
+    ("minet", "netif"),
+];
+
+/// Packages that are tools: nothing but tests and other tools may depend on them.
+const TOOLS: &[&str] = &["minet-node", "xtask", "minet-tests"];
+
+/// Packages that say `forbid(unsafe_code)` and `no_std`.
+const PURE: &[&str] = &["messenger-core", "minet"];
+
+const LONGEST: usize = 600;
+
+fn metadata() -> Metadata {
+    MetadataCommand::new()
+        .manifest_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+        .no_deps()
+        .other_options(vec!["--offline".to_owned()])
+        .exec()
+        .unwrap()
+}
+
+fn rooms(metadata: &Metadata) -> BTreeMap<String, &Package> {
+    metadata.workspace_packages().into_iter().map(|package| (package.name.to_string(), package)).collect()
+}
+
+/// The packages of the workspace that `package` depends on, by kind.
+fn edges(package: &Package, rooms: &BTreeMap<String, &Package>, tests: bool) -> BTreeSet<String> {
+    let wanted = |kind| (kind == DependencyKind::Development) == tests;
+    let names = package.dependencies.iter().filter(|dependency| wanted(dependency.kind)).map(|d| d.name.clone());
+    // A package may name itself, to test with a feature of its own.
+    names.filter(|name| rooms.contains_key(name) && *name != *package.name).collect()
+}
+
 #[test]
-fn x() {}
+fn arrows_are_as_drawn() {
+    let metadata = metadata();
+    let rooms = rooms(&metadata);
+    let drawn: BTreeMap<&str, BTreeSet<String>> =
+        ARROWS.iter().map(|(from, to)| (*from, to.iter().map(|name| (*name).to_owned()).collect())).collect();
+    let mut wrong = Vec::new();
+    for (name, package) in &rooms {
+        match drawn.get(name.as_str()) {
+            None => wrong.push(format!("{name} is a new room: draw its arrows in ARCHITECTURE.md and here")),
+            Some(drawn) => {
+                let built = edges(package, &rooms, false);
+                wrong.extend(built.difference(drawn).map(|to| format!("{name} -> {to} is not drawn")));
+                wrong.extend(drawn.difference(&built).map(|to| format!("{name} -> {to} is drawn but not built")));
+            }
+        }
+        let tested = edges(package, &rooms, true);
+        if !tested.is_empty() && !TESTERS.contains(&name.as_str()) {
+            wrong.push(format!("the tests of {name} know {tested:?}: such tests belong in tests/"));
+        }
+    }
+    wrong.extend(drawn.keys().filter(|name| !rooms.contains_key(**name)).map(|name| format!("{name} is gone")));
+    assert!(wrong.is_empty(), "arrows differ from the table:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn some_never_know_each_other() {
+    let metadata = metadata();
+    let rooms = rooms(&metadata);
+    for (from, package) in &rooms {
+        let all: BTreeSet<String> = [false, true].into_iter().flat_map(|kind| edges(package, &rooms, kind)).collect();
+        for (_, to) in NEVER.iter().filter(|(never, _)| never == from) {
+            assert!(!all.contains(*to), "{from} must never know {to}");
+        }
+        if !TOOLS.contains(&from.as_str()) {
+            let tool = TOOLS.iter().find(|tool| all.contains(**tool));
+            assert_eq!(tool, None, "{from} must not know a tool");
+        }
+    }
+}
+
+#[test]
+fn pure_rooms_forbid_unsafe_and_std() {
+    let metadata = metadata();
+    for (name, package) in rooms(&metadata) {
+        if PURE.contains(&name.as_str()) {
+            let root = package.manifest_path.parent().unwrap().join("src/lib.rs");
+            let text = fs::read_to_string(&root).unwrap();
+            for attribute in ["#![forbid(unsafe_code)]", "no_std"] {
+                assert!(text.contains(attribute), "{root} lacks {attribute}");
+            }
+        }
+    }
+}
+
+#[test]
+fn unsafe_stays_in_its_rooms() {
+    let root = root();
+    let allowed = |path: &Path| {
+        path.starts_with("fabric/ring")
+            || path.file_name().is_some_and(|name| name == "sys.rs")
+            || path.components().any(|part| part.as_os_str() == "sys")
+    };
+    let mut wrong = Vec::new();
+    for path in sources(&root) {
+        let short = path.strip_prefix(&root).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let lines = text.lines().enumerate().filter(|(_, line)| has_unsafe(line));
+        if !allowed(short) {
+            wrong.extend(lines.map(|(number, line)| format!("{}:{}: {}", short.display(), number + 1, line.trim())));
+        }
+    }
+    assert!(wrong.is_empty(), "`unsafe` outside fabric/ring and sys:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_are_short_or_say_why() {
+    let root = root();
+    let mut wrong = Vec::new();
+    for path in sources(&root) {
+        let text = fs::read_to_string(&path).unwrap();
+        let count = text.lines().count();
+        let says_why =
+            text.lines().take(8).any(|line| line.starts_with("//") && line.to_lowercase().contains("long because"));
+        if count > LONGEST && !says_why {
+            wrong.push(format!("{}: {count} lines", path.strip_prefix(&root).unwrap().display()));
+        }
+    }
+    assert!(wrong.is_empty(), "over {LONGEST} lines without `Long because …` at the top:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_search_for_unsafe_finds_it() {
+    let word = ["un", "safe"].concat();
+    assert!(has_unsafe(&format!("    {word} {{ f() }};")));
+    assert!(has_unsafe(&format!("let x = ({word} {{ g() }}); // why")));
+    assert!(!has_unsafe(&format!("#![forbid({word}_code)]")));
+    assert!(!has_unsafe(&format!("// {word} is not used here")));
+    assert!(!has_unsafe(&format!("let text = \"{word}\";")));
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// Every Rust file of the project, also outside the workspace.
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(sources(&path));
+        } else if name.ends_with(".rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Whether a line of code has the keyword, outside comments and plain strings.
+fn has_unsafe(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    let outside: String = code.split('"').step_by(2).collect::<Vec<_>>().join(" ");
+    let word = |c: char| !(c.is_alphanumeric() || c == '_');
+    outside.split(word).any(|token| token == ["un", "safe"].concat())
+}

@@ -1,6 +1,6 @@
 //! The lock file that makes a node's name unique in a run-time directory.
 
-use super::error::BindError;
+use super::{connect::name_is_valid, error::BindError, listener::make_directory};
 use rustix::{
     fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, ftruncate, openat, stat, unlink},
     io::{Errno, pread, pwrite},
@@ -13,12 +13,22 @@ use std::{
 /// Held for life; the kernel lets go of it when the process dies. The file holds the process number, for people and
 /// for the error of the second one.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
     path: PathBuf,
     file: OwnedFd,
 }
 
 impl Lock {
+    /// Takes a name without listening: for a node that meets nobody in shared memory. Makes the directory if it is
+    /// missing.
+    pub fn take_in(directory: &Path, name: &str) -> Result<Lock, BindError> {
+        if !name_is_valid(name) {
+            return Err(BindError::Name(name.to_owned()));
+        }
+        make_directory(directory).map_err(|source| BindError::Directory { path: directory.to_owned(), source })?;
+        Lock::take(directory.join(format!("{name}.lock")), name)
+    }
+
     pub(crate) fn take(path: PathBuf, name: &str) -> Result<Lock, BindError> {
         let failed = |source: Errno| BindError::File { path: path.clone(), source: source.into() };
         // The holder may remove the file between our open and our lock: then what we locked is not what others see.

@@ -27,6 +27,7 @@ pub use joining::{Joining, Offer, Progress, Session};
 pub use lane::Shm;
 pub use lifeline::{Credentials, Life, Lifeline};
 pub use listener::Listener;
+pub use lock::Lock;
 pub use rings::Rings;
 
 /// The most lanes of a node.

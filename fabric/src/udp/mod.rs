@@ -9,4 +9,5 @@ mod route;
 mod socket;
 
 pub use carrier::Udp;
+pub use route::message_most;
 pub use socket::UdpError;

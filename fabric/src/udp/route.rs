@@ -37,8 +37,8 @@ impl Route {
     }
 }
 
-/// The path's MTU without the headers of IP and UDP.
-fn message_most(address: SocketAddr) -> usize {
+/// The largest message that the path to `address` takes, in bytes: its MTU without the headers of IP and UDP.
+pub fn message_most(address: SocketAddr) -> usize {
     let (headers, datagram_most) = if address.is_ipv4() { (28, 65_507) } else { (48, 65_487) };
     path_mtu(address).unwrap_or(MTU_GUESS).saturating_sub(headers).min(datagram_most)
 }

@@ -22,10 +22,17 @@ extern crate alloc;
 extern crate std;
 
 mod id;
+mod link;
 mod name;
+mod node;
+mod registry;
+mod route;
 mod time;
 pub mod wire;
 
 pub use id::{Incarnation, LinkId, Mac, NodeId, PortId, SegmentId};
+pub use link::{Link, LinkPeer, LinkSpec, LinkState, Reason, Transmit};
 pub use name::{Name, NameError};
+pub use node::{Counts, Event, Node, NodeConfig, Pong};
+pub use route::Route;
 pub use time::Time;

@@ -1,2 +1,5 @@
-//! .
-fn main() {}
+//! The command `minet`.
+
+fn main() -> std::process::ExitCode {
+    minet_node::cli::main()
+}

@@ -1,2 +1,57 @@
-//! .
-fn main() {}
+//! The project's own tasks, one command: `cargo xtask demo | test | coverage | bench`.
+//!
+//! It runs tools and the built binaries from outside and knows only the test harness.
+
+mod bench;
+mod coverage;
+mod demo;
+mod packages;
+mod table;
+mod test;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use minet_tests::Result;
+use std::process::ExitCode;
+use workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Tasks of the MINET project")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Five nodes on one Ethernet, shown with ordinary tools in a table; leaves nothing behind (needs root)
+    Demo(demo::Args),
+    /// Format, lints, documentation, every test, the bare-metal build; ends with `N passed, N failed, N skipped`
+    Test(test::Args),
+    /// Each row of tests/checklist.tsv with the test that shows it, judged by the last `cargo xtask test`
+    Coverage(coverage::Args),
+    /// Our carriers beside veth, in turn; writes BENCH.md and ends with `floors: N of M held` (needs root)
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let done = Workspace::find().and_then(|workspace| run(Cli::parse().task, &workspace));
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all is well.
+fn run(task: Task, workspace: &Workspace) -> Result<bool> {
+    match task {
+        Task::Demo(args) => demo::run(&args, workspace),
+        Task::Test(args) => test::run(&args, workspace),
+        Task::Bench(args) => bench::run(&args, workspace),
+        Task::Coverage(args) => coverage::run(&args, workspace),
+    }
+}

@@ -120,7 +120,7 @@ impl Flags {
     /// With these priority bits.
     #[must_use]
     pub const fn with_priority(self, priority: Priority) -> Flags {
-        Flags(self.0 & !3 | priority as u16)
+        Flags((self.0 & !3) | priority as u16)
     }
 
     /// How many more nodes may relay this message.
@@ -132,7 +132,7 @@ impl Flags {
     #[must_use]
     pub const fn with_hops(self, hops: u8) -> Flags {
         let hops = if hops > Self::MAX_HOPS { Self::MAX_HOPS } else { hops };
-        Flags(self.0 & !(7 << 8) | (hops as u16) << 8)
+        Flags((self.0 & !(7 << 8)) | ((hops as u16) << 8))
     }
 }
 
@@ -209,7 +209,7 @@ impl Header {
     /// Writes the fixed part; what stands behind it is the caller's.
     pub fn emit(&self, bytes: &mut [u8]) -> Result<(), WireError> {
         let out = bytes.first_chunk_mut::<{ Self::LEN }>().ok_or(WireError::Truncated(Self::LEN))?;
-        out[0] = VERSION << 4 | (self.len / 8 & 15);
+        out[0] = (VERSION << 4) | ((self.len / 8) & 15);
         out[1] = self.kind.into();
         out[2..4].copy_from_slice(&self.flags.0.to_le_bytes());
         out[4..8].copy_from_slice(&self.source.to_le_bytes());

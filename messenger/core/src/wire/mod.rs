@@ -3,11 +3,21 @@
 //! Each part is a `Repr` of meaningful values with `parse`, `buffer_len` and `emit`. Unknown codes survive a round trip;
 //! nothing here panics on any input. Offsets and meanings are numbered clauses in `PROTOCOL.md`.
 
+mod cursor;
 mod header;
+mod link;
+mod message;
+mod record;
 mod slice;
 
 pub use header::{Flags, Header, Kind, Priority};
+pub use link::{Announce, Heartbeat, Hello, LinkBody, Refusal};
+pub use message::{Agent, Extension, Opt, Options, SubHeader};
+pub use record::{Attachment, Record};
 pub use slice::Slice;
+
+#[cfg(test)]
+pub(crate) use record::tests::record as sample_record;
 
 use core::fmt;
 

@@ -1,0 +1,411 @@
+//! One end of a supervised connection to one peer over one carrier.
+//!
+//! | from \ event | Hello that echoes our session | Hello that does not | silence | Bye, carrier lost | Quiesce / Enable |
+//! | --- | --- | --- | --- | --- | --- |
+//! | Greeting | Up | Greeting, answered | Greeting, greets again | Down | *ignored* |
+//! | Up | Up, answered if the peer still greets | Greeting (the peer began anew) | Greeting | Down | Quiesced / Up |
+//! | Quiesced | Quiesced, likewise | Greeting | Greeting | Down | Quiesced / Up |
+//! | Down | *forbidden: a closed link handles nothing* | | | | |
+//!
+//! A link that is to last (a configured peer) goes from Down to Greeting by itself; one that a stranger opened is removed.
+//! Any message of the peer's life is a sign of life, so a busy link sends no heartbeats; an idle one sends one an interval.
+
+use crate::{
+    Incarnation, LinkId, Name, NodeId, Time,
+    wire::{Flags, Header, Heartbeat, Hello, Kind, LinkBody, Refusal, VERSION},
+};
+use alloc::{collections::VecDeque, vec::Vec};
+use core::{fmt, time::Duration};
+
+/// How a link is at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkState {
+    /// Ended.
+    Down,
+    /// Says Hello and waits for a proof that the peer hears.
+    Greeting,
+    /// Carries traffic.
+    Up,
+    /// Carries what is under way; nothing new is wanted.
+    Quiesced,
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            LinkState::Down => "down",
+            LinkState::Greeting => "greeting",
+            LinkState::Up => "up",
+            LinkState::Quiesced => "quiesced",
+        })
+    }
+}
+
+/// Why a link is in its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It was just made.
+    New,
+    /// Both ends heard each other.
+    Greeted,
+    /// Nothing was heard for too long.
+    Silent,
+    /// The peer began anew.
+    PeerRestarted,
+    /// The peer said that it leaves.
+    PeerLeft,
+    /// The carrier reported the end: a process died, a device vanished.
+    CarrierLost,
+    /// This node closed it.
+    Closed,
+    /// The peer does not want us, or we do not want it.
+    Refused(Refusal),
+    /// The peer asked for no new traffic.
+    Quiesced,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::New => "not greeted yet",
+            Reason::Greeted => "both ends heard each other",
+            Reason::Silent => "nothing heard for too long",
+            Reason::PeerRestarted => "the peer began anew",
+            Reason::PeerLeft => "the peer left",
+            Reason::CarrierLost => "the carrier reported the peer's end",
+            Reason::Closed => "closed by this node",
+            Reason::Refused(why) => return why.fmt(f),
+            Reason::Quiesced => "the peer asked for no new traffic",
+        })
+    }
+}
+
+/// What a link is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkSpec {
+    /// The carrier's kind, for people.
+    pub carrier: &'static str,
+    /// The lowest number of a conduit's live links carries its traffic.
+    pub priority: u8,
+    /// Largest message that the carrier takes, in bytes.
+    pub message: u32,
+    /// The node that must be at the other end, if only one may.
+    pub expect: Option<NodeId>,
+    /// Greets again for ever; otherwise the link is closed when it goes down or was not greeted within five seconds.
+    pub lasting: bool,
+}
+
+/// What the other end said of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkPeer {
+    /// Its number.
+    pub node: NodeId,
+    /// Its name.
+    pub name: Name,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// Largest message it takes on this link, in bytes; ours is counted in.
+    pub message: u32,
+    pub(crate) session: u32,
+    interval: Duration,
+}
+
+/// What every link of a node says of the node.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) node: NodeId,
+    pub(crate) name: Name,
+    pub(crate) fabric: Name,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) interval: Duration,
+    pub(crate) miss_limit: u32,
+    pub(crate) frame: u32,
+    pub(crate) offloads: u32,
+}
+
+/// A message for a carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The link to send it on.
+    pub link: LinkId,
+    /// The whole message.
+    pub bytes: Vec<u8>,
+}
+
+pub(crate) type Outbox = VecDeque<Transmit>;
+
+/// One end of a link.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub(crate) id: LinkId,
+    pub(crate) spec: LinkSpec,
+    pub(crate) state: LinkState,
+    pub(crate) reason: Reason,
+    pub(crate) since: Time,
+    pub(crate) session: u32,
+    pub(crate) peer: Option<LinkPeer>,
+    pub(crate) last_heard: Time,
+    last_sent: Time,
+    greet_at: Time,
+    greet_wait: Duration,
+    /// The peer's last clock reading and when it came.
+    stamp: Option<(u64, Time)>,
+    rtt: Option<Duration>,
+    /// Messages that were not of the peer's present life.
+    stale: u64,
+    changes: u32,
+    /// The next comparison of registries is due: until digests agree, then never.
+    pub(crate) sync_at: Option<Time>,
+    pub(crate) sync_wait: Duration,
+}
+
+const GREET_FIRST: Duration = Duration::from_millis(50);
+const GREET_LONGEST: Duration = Duration::from_millis(1_000);
+const GREET_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const SYNC_FIRST: Duration = Duration::from_millis(100);
+pub(crate) const SYNC_LONGEST: Duration = Duration::from_secs(5);
+
+impl Link {
+    pub(crate) fn new(id: LinkId, spec: LinkSpec, session: u32, now: Time) -> Link {
+        Link {
+            id,
+            spec,
+            state: LinkState::Greeting,
+            reason: Reason::New,
+            since: now,
+            session,
+            peer: None,
+            last_heard: now,
+            last_sent: now,
+            greet_at: now,
+            greet_wait: GREET_FIRST,
+            stamp: None,
+            rtt: None,
+            stale: 0,
+            changes: 0,
+            sync_at: None,
+            sync_wait: SYNC_FIRST,
+        }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> LinkId {
+        self.id
+    }
+
+    /// What it was made from.
+    pub fn spec(&self) -> &LinkSpec {
+        &self.spec
+    }
+
+    /// How it is.
+    pub fn state(&self) -> LinkState {
+        self.state
+    }
+
+    /// Why it is so.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Since when.
+    pub fn since(&self) -> Time {
+        self.since
+    }
+
+    /// What the other end said of itself; `None` before it did.
+    pub fn peer(&self) -> Option<&LinkPeer> {
+        self.peer.as_ref()
+    }
+
+    /// The smoothed round trip.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.rtt
+    }
+
+    /// How often the state changed.
+    pub fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    /// Messages dropped because they were not of the peer's present life.
+    pub fn stale(&self) -> u64 {
+        self.stale
+    }
+
+    /// Carries traffic that is under way.
+    pub fn is_live(&self) -> bool {
+        matches!(self.state, LinkState::Up | LinkState::Quiesced)
+    }
+
+    /// When silence means the end.
+    fn deadline(&self, me: &Identity) -> Option<Time> {
+        let peer = self.peer.as_ref().filter(|_| self.is_live())?;
+        Some(self.last_heard + peer.interval * me.miss_limit)
+    }
+
+    pub(crate) fn timeout(&self, me: &Identity) -> Option<Time> {
+        match self.state {
+            LinkState::Down => None,
+            LinkState::Greeting => Some(self.greet_at),
+            LinkState::Up | LinkState::Quiesced => {
+                let heartbeat = self.last_sent + me.interval;
+                [Some(heartbeat), self.deadline(me), self.sync_at].into_iter().flatten().min()
+            }
+        }
+    }
+
+    fn enter(&mut self, now: Time, state: LinkState, reason: Reason) {
+        if state != self.state {
+            self.changes = self.changes.saturating_add(1);
+            self.since = now;
+        }
+        self.state = state;
+        self.reason = reason;
+    }
+
+    /// Begins anew, with a session the peer has not seen.
+    pub(crate) fn restart(&mut self, now: Time, session: u32, reason: Reason) {
+        self.enter(now, LinkState::Greeting, reason);
+        self.session = session;
+        self.peer = None;
+        self.stamp = None;
+        self.rtt = None;
+        self.sync_at = None;
+        self.greet_at = now;
+        self.greet_wait = GREET_FIRST;
+    }
+
+    pub(crate) fn close(&mut self, now: Time, reason: Reason) {
+        self.enter(now, LinkState::Down, reason);
+    }
+
+    pub(crate) fn heard(&mut self, now: Time) {
+        self.last_heard = self.last_heard.max(now);
+    }
+
+    pub(crate) fn sent(&mut self, now: Time) {
+        self.last_sent = self.last_sent.max(now);
+    }
+
+    /// This node itself was asleep: the silence was its own.
+    pub(crate) fn forgive(&mut self, now: Time, me: &Identity) {
+        if let Some(peer) = &self.peer {
+            let tolerated = peer.interval * me.miss_limit.saturating_sub(1);
+            let floor = Time::from_nanos(now.as_nanos().saturating_sub(tolerated.as_nanos() as u64));
+            self.last_heard = self.last_heard.max(floor);
+        }
+    }
+
+    /// Silence came to its end.
+    pub(crate) fn is_silent(&self, now: Time, me: &Identity) -> bool {
+        self.deadline(me).is_some_and(|d| d <= now)
+    }
+
+    /// Nobody came to meet it.
+    pub(crate) fn is_forgotten(&self, now: Time) -> bool {
+        self.state == LinkState::Greeting && !self.spec.lasting && now.since(self.since) >= GREET_LIMIT
+    }
+
+    /// Says Hello or gives a sign of life if one is due.
+    pub(crate) fn speak(&mut self, now: Time, me: &Identity, digest: u64, out: &mut Outbox) {
+        match self.state {
+            LinkState::Greeting if self.greet_at <= now => {
+                self.greet(now, me, out);
+                self.greet_at = now + self.greet_wait;
+                self.greet_wait = (self.greet_wait * 2).min(GREET_LONGEST);
+            }
+            LinkState::Up | LinkState::Quiesced if self.last_sent + me.interval <= now => {
+                self.beat(now, me, digest, false, out);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn greet(&mut self, now: Time, me: &Identity, out: &mut Outbox) {
+        let hello = Hello {
+            versions: (VERSION, VERSION),
+            echo: self.peer.as_ref().map_or(0, |p| p.session),
+            greeting: self.state == LinkState::Greeting,
+            incarnation: me.incarnation,
+            interval_ms: u16::try_from(me.interval.as_millis()).unwrap_or(u16::MAX),
+            message: self.spec.message,
+            frame: me.frame,
+            offloads: me.offloads,
+            name: me.name.clone(),
+            fabric: me.fabric.clone(),
+        };
+        self.say(now, me, &LinkBody::Hello(hello), out);
+    }
+
+    pub(crate) fn beat(&mut self, now: Time, me: &Identity, digest: u64, answer: bool, out: &mut Outbox) {
+        let (echo, held) = self.stamp.map_or((0, 0), |(echo, at)| (echo, now.since(at).as_nanos() as u64));
+        let sent = now.as_nanos().max(1);
+        self.say(now, me, &LinkBody::Heartbeat(Heartbeat { answer, sent, echo, held, digest }), out);
+    }
+
+    pub(crate) fn say(&mut self, now: Time, me: &Identity, body: &LinkBody<'_>, out: &mut Outbox) {
+        let header = Header {
+            len: Header::LEN as u8,
+            kind: Kind::Link,
+            flags: Flags::default(),
+            source: me.node.get(),
+            destination: self.peer.as_ref().map_or(0, |p| p.node.get()),
+            port: self.session,
+        };
+        let mut bytes = Vec::from([0; Header::LEN]);
+        if header.emit(&mut bytes).is_ok() {
+            body.emit(&mut bytes);
+            self.sent(now);
+            out.push_back(Transmit { link: self.id, bytes });
+        }
+    }
+
+    /// Whether `session` is the peer's present one; counts if it is not.
+    pub(crate) fn is_present(&mut self, session: u32) -> bool {
+        let present = self.peer.as_ref().is_some_and(|p| p.session == session);
+        self.stale += u64::from(!present);
+        present
+    }
+
+    /// Takes what an acceptable peer said of itself. Returns whether the link came up with it.
+    pub(crate) fn meet(&mut self, now: Time, node: NodeId, session: u32, hello: &Hello) -> bool {
+        self.heard(now);
+        self.peer = Some(LinkPeer {
+            node,
+            name: hello.name.clone(),
+            incarnation: hello.incarnation,
+            message: hello.message.min(self.spec.message),
+            session,
+            interval: Duration::from_millis(u64::from(hello.interval_ms.max(1))),
+        });
+        let up = self.state == LinkState::Greeting && hello.echo == self.session;
+        if up {
+            self.enter(now, LinkState::Up, Reason::Greeted);
+        }
+        up
+    }
+
+    pub(crate) fn refuse(&mut self, now: Time, why: Refusal) {
+        self.enter(now, LinkState::Greeting, Reason::Refused(why));
+        self.greet_wait = GREET_LONGEST;
+        self.greet_at = now + GREET_LONGEST;
+    }
+
+    pub(crate) fn quiesce(&mut self, now: Time, on: bool) {
+        match (self.state, on) {
+            (LinkState::Up, true) => self.enter(now, LinkState::Quiesced, Reason::Quiesced),
+            (LinkState::Quiesced, false) => self.enter(now, LinkState::Up, Reason::Greeted),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn measure(&mut self, now: Time, beat: &Heartbeat) {
+        self.stamp = Some((beat.sent, now));
+        let sample = now.as_nanos().checked_sub(beat.echo).and_then(|t| t.checked_sub(beat.held));
+        if let (true, Some(nanos)) = (beat.echo != 0, sample) {
+            let sample = Duration::from_nanos(nanos);
+            self.rtt = Some(self.rtt.map_or(sample, |old| (old * 7 + sample) / 8));
+        }
+    }
+}

@@ -1,0 +1,491 @@
+//! A node: its links, conduits, routes and registry, as one state machine.
+//!
+//! Give it what happens (`handle_*`) and what is wanted (`open_link`, `ping`, …); then take what it has to say
+//! ([`Node::poll_transmit`]), what changed ([`Node::poll_event`]) and when it wants to run again ([`Node::poll_timeout`]).
+//!
+//! A *conduit* is all links to one peer; the live link of the lowest priority number is active and carries its traffic.
+//! A conduit stays on its link while no better one is live.
+
+mod gossip;
+mod greeting;
+mod service;
+
+use crate::{
+    Incarnation, LinkId, Name, NodeId, Time,
+    link::{Identity, Link, LinkSpec, LinkState, Outbox, Reason, Transmit},
+    registry::{Entry, Registry},
+    route::{self, Route},
+    wire::{Attachment, Header, Kind, LinkBody, Record, Refusal},
+};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+use core::time::Duration;
+
+pub use service::Pong;
+
+/// What a node is made from.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its number.
+    pub node: NodeId,
+    /// Its name, unique on the fabric.
+    pub name: Name,
+    /// Only nodes of one fabric link up.
+    pub fabric: Name,
+    /// Which life this is: another value at each start.
+    pub incarnation: Incarnation,
+    /// First version of its registry record: higher than any of an earlier life, best the time of day in nanoseconds.
+    pub version: u64,
+    /// Seed of the link sessions, different at each start.
+    pub seed: u64,
+    /// An idle link gives a sign of life this often.
+    pub interval: Duration,
+    /// A link is silent after so many of the peer's intervals.
+    pub miss_limit: u32,
+    /// It passes on what is meant for others.
+    pub relay: bool,
+    /// Largest Ethernet frame its interface takes, for the Hello.
+    pub frame: u32,
+    /// What need not be done for it, for the Hello.
+    pub offloads: u32,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A link carries traffic now.
+    LinkUp {
+        /// Which.
+        link: LinkId,
+        /// To whom.
+        peer: NodeId,
+    },
+    /// A link carries none any more.
+    LinkDown {
+        /// Which.
+        link: LinkId,
+        /// To whom.
+        peer: NodeId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A link is no more; its number is not used again.
+    LinkClosed {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        reason: Reason,
+    },
+    /// The other end was refused, or refused us. Told once until the reason changes.
+    LinkRefused {
+        /// Which link.
+        link: LinkId,
+        /// The other end, if it said who it is.
+        peer: Option<NodeId>,
+        /// Why.
+        why: Refusal,
+        /// We refused; otherwise the peer did.
+        ours: bool,
+    },
+    /// A conduit's traffic moved.
+    Switched {
+        /// To whom it leads.
+        peer: NodeId,
+        /// The link it left; `None` when the conduit was down.
+        from: Option<LinkId>,
+        /// The link it took; `None` when the conduit is down.
+        to: Option<LinkId>,
+    },
+    /// A member can be reached and is known.
+    MemberUp(NodeId),
+    /// A member's record changed.
+    MemberChanged(NodeId),
+    /// A member cannot be reached any more.
+    MemberDown(NodeId),
+    /// Another living node has this node's number.
+    DuplicateNode {
+        /// Its name.
+        name: Name,
+    },
+    /// An answer to [`Node::ping`].
+    Pong(Pong),
+}
+
+/// A node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    me: Identity,
+    relay: bool,
+    links: BTreeMap<LinkId, Link>,
+    next_link: u32,
+    /// The active link of every conduit that is up.
+    conduits: BTreeMap<NodeId, LinkId>,
+    routes: BTreeMap<NodeId, Route>,
+    registry: Registry,
+    attachments: Vec<Attachment>,
+    version: u64,
+    departed: VecDeque<Record>,
+    out: Outbox,
+    events: VecDeque<Event>,
+    last_run: Time,
+    seed: u64,
+    pings: service::Pings,
+    counts: Counts,
+}
+
+/// Messages that came to nothing, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Not a message of this wire format.
+    pub malformed: u64,
+    /// Of another major version.
+    pub version: u64,
+    /// Of a kind this build does not know.
+    pub unknown_kind: u64,
+    /// Not of the peer's present life.
+    pub stale: u64,
+    /// For a node nobody knows a way to.
+    pub no_route: u64,
+    /// Relayed too often.
+    pub hop_limit: u64,
+    /// For a port that is not there.
+    pub no_port: u64,
+    /// Passed on.
+    pub relayed: u64,
+}
+
+/// How many departed members are remembered for people to see.
+const DEPARTED: usize = 64;
+
+impl Node {
+    /// A node without links.
+    pub fn new(config: NodeConfig, now: Time) -> Node {
+        let me = Identity {
+            node: config.node,
+            name: config.name,
+            fabric: config.fabric,
+            incarnation: config.incarnation,
+            interval: config.interval.max(Duration::from_millis(1)),
+            miss_limit: config.miss_limit.max(1),
+            frame: config.frame,
+            offloads: config.offloads,
+        };
+        let mut node = Node {
+            me,
+            relay: config.relay,
+            links: BTreeMap::new(),
+            next_link: 1,
+            conduits: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            registry: Registry::default(),
+            attachments: Vec::new(),
+            version: config.version,
+            departed: VecDeque::new(),
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+            last_run: now,
+            seed: config.seed,
+            pings: service::Pings::default(),
+            counts: Counts::default(),
+        };
+        node.write_own_record(now);
+        node
+    }
+
+    /// Its number.
+    pub fn id(&self) -> NodeId {
+        self.me.node
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Name {
+        &self.me.name
+    }
+
+    /// Which life this is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.me.incarnation
+    }
+
+    /// All links, by number.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    /// One link.
+    pub fn link(&self, link: LinkId) -> Option<&Link> {
+        self.links.get(&link)
+    }
+
+    /// The link that carries a peer's conduit, while it is up.
+    pub fn active_link(&self, peer: NodeId) -> Option<LinkId> {
+        self.conduits.get(&peer).copied()
+    }
+
+    /// The records of all members that can be reached, this node's own included, by number.
+    pub fn members(&self) -> impl Iterator<Item = &Record> {
+        self.registry.iter().map(|e| &e.record)
+    }
+
+    /// One member's record.
+    pub fn member(&self, node: NodeId) -> Option<&Record> {
+        self.registry.get(node).map(|e| &e.record)
+    }
+
+    /// Members that were here and cannot be reached now, the latest last.
+    pub fn departed(&self) -> impl Iterator<Item = &Record> {
+        self.departed.iter()
+    }
+
+    /// The way to a member.
+    pub fn route(&self, node: NodeId) -> Option<Route> {
+        self.routes.get(&node).copied()
+    }
+
+    /// What came to nothing.
+    pub fn counts(&self) -> Counts {
+        Counts { stale: self.links.values().map(Link::stale).sum(), ..self.counts }
+    }
+
+    /// Opens a link; the carrier is ready for it.
+    pub fn open_link(&mut self, now: Time, spec: LinkSpec) -> LinkId {
+        let id = LinkId(self.next_link);
+        self.next_link = self.next_link.wrapping_add(1).max(1);
+        let session = self.new_session();
+        let mut link = Link::new(id, spec, session, now);
+        link.speak(now, &self.me, self.registry.digest(), &mut self.out);
+        self.links.insert(id, link);
+        id
+    }
+
+    /// Closes a link, for whatever reason: the carrier lost it, or it is not wanted. The peer is told if it can be.
+    pub fn close_link(&mut self, now: Time, id: LinkId, reason: Reason) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.is_live() && reason != Reason::CarrierLost {
+            link.say(now, &self.me, &LinkBody::Bye, &mut self.out);
+        }
+        self.end_link(now, id, reason);
+    }
+
+    /// Closes all links in order; what remains to be sent is in [`Node::poll_transmit`].
+    pub fn shut_down(&mut self, now: Time) {
+        let all: Vec<LinkId> = self.links.keys().copied().collect();
+        for id in all {
+            self.close_link(now, id, Reason::Closed);
+        }
+    }
+
+    /// Says what this node's interfaces are.
+    pub fn set_attachments(&mut self, now: Time, attachments: Vec<Attachment>) {
+        if attachments != self.attachments {
+            self.attachments = attachments;
+            self.write_own_record(now);
+        }
+    }
+
+    /// Tells that a link carried traffic beside the core's own messages since this was last told.
+    pub fn handle_traffic(&mut self, now: Time, id: LinkId, heard: bool, sent: bool) {
+        if let Some(link) = self.links.get_mut(&id).filter(|l| l.is_live()) {
+            if heard {
+                link.heard(now);
+            }
+            if sent {
+                link.sent(now);
+            }
+        }
+    }
+
+    /// Takes a message that came in on a link; frames are the data link's and do not come here.
+    pub fn handle_message(&mut self, now: Time, id: LinkId, message: &[u8]) {
+        let header = match Header::parse(message) {
+            Ok(header) => header,
+            Err(crate::wire::WireError::Version(_)) => {
+                self.counts.version += 1;
+                return self.refuse_version(now, id);
+            }
+            Err(_) => {
+                self.counts.malformed += 1;
+                return;
+            }
+        };
+        let (Ok(body), Some(source)) = (header.body(message), header.source_node()) else {
+            self.counts.malformed += 1;
+            return;
+        };
+        match header.kind {
+            Kind::Link => match LinkBody::parse(body) {
+                Ok(body) => self.handle_link_body(now, id, source, header.port, &body),
+                Err(_) => self.counts.malformed += 1,
+            },
+            Kind::Message | Kind::Receipt | Kind::Response => {
+                if self.links.get(&id).is_some_and(Link::is_live) {
+                    self.handle_or_relay(now, header, message);
+                } else {
+                    self.counts.malformed += 1;
+                }
+            }
+            Kind::Frame | Kind::Other(_) => self.counts.unknown_kind += 1,
+        }
+    }
+
+    fn handle_link_body(&mut self, now: Time, id: LinkId, source: NodeId, session: u32, body: &LinkBody<'_>) {
+        if let LinkBody::Hello(hello) = body {
+            return self.handle_hello(now, id, source, session, hello);
+        }
+        if let LinkBody::Refuse { why, .. } = body {
+            return self.handle_refusal(now, id, source, *why);
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if !link.is_present(session) || !link.is_live() {
+            return;
+        }
+        link.heard(now);
+        match body {
+            LinkBody::Heartbeat(beat) => self.handle_heartbeat(now, id, beat),
+            LinkBody::Bye => self.lose_link(now, id, Reason::PeerLeft),
+            LinkBody::Announce(part) => self.handle_announce(now, id, part),
+            LinkBody::Quiesce => self.quiesce_link(now, id, true),
+            LinkBody::Enable => self.quiesce_link(now, id, false),
+            LinkBody::Hello(_) | LinkBody::Refuse { .. } | LinkBody::Other(_) => self.counts.unknown_kind += 1,
+        }
+    }
+
+    fn quiesce_link(&mut self, now: Time, id: LinkId, on: bool) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.quiesce(now, on);
+        }
+        self.choose_links(now);
+    }
+
+    /// Runs what is due. Tell of traffic ([`Node::handle_traffic`]) before.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if now.since(self.last_run) > self.me.interval * 2 {
+            // This node slept; what it did not hear meanwhile says nothing about the peers.
+            for link in self.links.values_mut() {
+                link.forgive(now, &self.me);
+            }
+        }
+        self.last_run = now;
+        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        for id in ids {
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            if link.is_silent(now, &self.me) {
+                self.lose_link(now, id, Reason::Silent);
+            } else if link.is_forgotten(now) {
+                let reason = link.reason();
+                self.end_link(now, id, reason);
+            }
+            let digest = self.registry.digest();
+            if let Some(link) = self.links.get_mut(&id) {
+                link.speak(now, &self.me, digest, &mut self.out);
+            }
+            self.compare_registry(now, id);
+        }
+    }
+
+    /// When [`Node::handle_timeout`] wants to be called next.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.links.values().filter_map(|l| l.timeout(&self.me)).min()
+    }
+
+    /// The next message to hand to a carrier.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.out.pop_front()
+    }
+
+    /// The next thing that changed.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A link that lasts begins anew, another one ends.
+    fn lose_link(&mut self, now: Time, id: LinkId, reason: Reason) {
+        let session = self.new_session();
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if !link.spec().lasting {
+            return self.end_link(now, id, reason);
+        }
+        let peer = link.peer().map(|p| p.node).filter(|_| link.is_live());
+        link.restart(now, session, reason);
+        self.registry.forget_link(id);
+        if let Some(peer) = peer {
+            self.events.push_back(Event::LinkDown { link: id, peer, reason });
+        }
+        self.choose_links(now);
+    }
+
+    fn end_link(&mut self, now: Time, id: LinkId, reason: Reason) {
+        let Some(mut link) = self.links.remove(&id) else { return };
+        if let Some(peer) = link.peer().map(|p| p.node).filter(|_| link.is_live()) {
+            self.events.push_back(Event::LinkDown { link: id, peer, reason });
+        }
+        link.close(now, reason);
+        self.registry.forget_link(id);
+        self.events.push_back(Event::LinkClosed { link: id, reason });
+        self.choose_links(now);
+    }
+
+    /// Chooses every conduit's active link anew and follows up what that changes.
+    fn choose_links(&mut self, now: Time) {
+        let mut best: BTreeMap<NodeId, &Link> = BTreeMap::new();
+        for link in self.links.values().filter(|l| l.is_live()) {
+            let Some(peer) = link.peer().map(|p| p.node) else { continue };
+            let current = self.conduits.get(&peer).copied();
+            let rank =
+                |l: &Link| (l.state() == LinkState::Quiesced, l.spec().priority, Some(l.id()) != current, l.id());
+            let slot = best.entry(peer).or_insert(link);
+            if rank(link) < rank(slot) {
+                *slot = link;
+            }
+        }
+        let chosen: BTreeMap<NodeId, LinkId> = best.into_iter().map(|(peer, link)| (peer, link.id())).collect();
+        if chosen == self.conduits {
+            return;
+        }
+        let old = core::mem::replace(&mut self.conduits, chosen);
+        let peers: alloc::collections::BTreeSet<NodeId> = old.keys().chain(self.conduits.keys()).copied().collect();
+        for peer in peers {
+            let (from, to) = (old.get(&peer).copied(), self.conduits.get(&peer).copied());
+            if from != to {
+                self.events.push_back(Event::Switched { peer, from, to });
+            }
+        }
+        self.find_routes();
+        self.write_own_record(now);
+    }
+
+    /// Finds all ways anew, and lets go of members to whom there is none.
+    fn find_routes(&mut self) {
+        self.routes = route::routes(self.me.node, &self.conduits, &self.registry);
+        let lost: Vec<NodeId> = self
+            .registry
+            .iter()
+            .map(|e| e.record.node)
+            .filter(|n| *n != self.me.node && !self.routes.contains_key(n))
+            .collect();
+        for node in lost {
+            if let Some(Entry { record, .. }) = self.registry.remove(node) {
+                self.departed.retain(|d| d.node != node);
+                if self.departed.len() >= DEPARTED {
+                    self.departed.pop_front();
+                }
+                self.departed.push_back(record);
+                self.events.push_back(Event::MemberDown(node));
+            }
+        }
+    }
+
+    /// A session number that this node has not used: SplitMix64 over the seed.
+    fn new_session(&mut self) -> u32 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.seed;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ z >> 31) as u32).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests;

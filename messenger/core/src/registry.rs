@@ -1,0 +1,173 @@
+//! The records of all members this node can reach, kept equal with the neighbours'.
+
+use crate::{LinkId, NodeId, wire::Announce, wire::Record};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+
+/// A record and the bytes it came as.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) record: Record,
+    pub(crate) bytes: Arc<[u8]>,
+}
+
+impl Entry {
+    pub(crate) fn new(record: Record) -> Entry {
+        let mut bytes = Vec::new();
+        record.emit(&mut bytes);
+        Entry { record, bytes: bytes.into() }
+    }
+}
+
+/// A record on its way in.
+#[derive(Clone, Debug)]
+struct Partial {
+    node: NodeId,
+    version: u64,
+    bytes: Vec<u8>,
+}
+
+/// All records.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registry {
+    entries: BTreeMap<NodeId, Entry>,
+    partials: BTreeMap<LinkId, Partial>,
+    digest: u64,
+}
+
+impl Registry {
+    /// Equal on two nodes that hold the same versions of the same records.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    pub(crate) fn get(&self, node: NodeId) -> Option<&Entry> {
+        self.entries.get(&node)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// Keeps a record if it is newer than what is there.
+    pub(crate) fn insert(&mut self, entry: Entry) -> bool {
+        let (node, version) = (entry.record.node, entry.record.version);
+        if self.entries.get(&node).is_some_and(|old| old.record.version >= version) {
+            return false;
+        }
+        if let Some(old) = self.entries.insert(node, entry) {
+            self.digest ^= mix(node, old.record.version);
+        }
+        self.digest ^= mix(node, version);
+        true
+    }
+
+    pub(crate) fn remove(&mut self, node: NodeId) -> Option<Entry> {
+        let old = self.entries.remove(&node)?;
+        self.digest ^= mix(node, old.record.version);
+        Some(old)
+    }
+
+    /// Takes a part of a record; returns the record when it is whole and right. Parts come in order or are of no use:
+    /// what was lost is sent again when digests are compared.
+    pub(crate) fn assemble(&mut self, link: LinkId, part: &Announce<'_>) -> Option<Entry> {
+        let total = part.total as usize;
+        if total > Record::MAX_LEN || part.bytes.len() > total {
+            return None;
+        }
+        if part.offset == 0 {
+            let partial = Partial { node: part.node, version: part.version, bytes: part.bytes.to_vec() };
+            self.partials.insert(link, partial);
+        } else {
+            let partial = self.partials.get_mut(&link)?;
+            let fits = partial.bytes.len() == part.offset as usize && partial.bytes.len() + part.bytes.len() <= total;
+            if partial.node != part.node || partial.version != part.version || !fits {
+                self.partials.remove(&link);
+                return None;
+            }
+            partial.bytes.extend_from_slice(part.bytes);
+        }
+        if self.partials.get(&link)?.bytes.len() < total {
+            return None;
+        }
+        let partial = self.partials.remove(&link)?;
+        let record = Record::parse(&partial.bytes).ok()?;
+        let right = record.node == partial.node && record.version == partial.version && is_ordered(&record.neighbours);
+        right.then(|| Entry { record, bytes: partial.bytes.into() })
+    }
+
+    pub(crate) fn forget_link(&mut self, link: LinkId) {
+        self.partials.remove(&link);
+    }
+}
+
+/// Cuts a record into announcements of at most `room` bytes each.
+pub(crate) fn parts(entry: &Entry, room: usize) -> impl Iterator<Item = Announce<'_>> {
+    let (node, version, total) = (entry.record.node, entry.record.version, entry.bytes.len() as u32);
+    entry.bytes.chunks(room.max(1)).scan(0, move |offset, bytes| {
+        let part = Announce { node, version, offset: *offset, total, bytes };
+        *offset += bytes.len() as u32;
+        Some(part)
+    })
+}
+
+fn is_ordered(nodes: &[NodeId]) -> bool {
+    nodes.is_sorted_by(|a, b| a < b)
+}
+
+/// A well-spread number for a version of a record (the finalizer of SplitMix64).
+fn mix(node: NodeId, version: u64) -> u64 {
+    let mut z = version ^ (u64::from(node.get()) << 32 | u64::from(node.get())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::sample_record;
+
+    fn entry(node: u32, version: u64) -> Entry {
+        Entry::new(sample_record(node, version))
+    }
+
+    #[test]
+    fn the_newest_version_counts_and_the_digest_follows() {
+        let (mut a, mut b) = (Registry::default(), Registry::default());
+        assert!(a.insert(entry(1, 1)) && a.insert(entry(2, 5)) && a.insert(entry(1, 2)));
+        assert!(!a.insert(entry(1, 2)) && !a.insert(entry(1, 1)));
+        assert!(b.insert(entry(2, 5)) && b.insert(entry(1, 2)));
+        assert_eq!(a.digest(), b.digest());
+        b.remove(NodeId::new(2).unwrap());
+        assert_ne!(a.digest(), b.digest());
+        a.remove(NodeId::new(2).unwrap());
+        assert_eq!(a.digest(), b.digest());
+    }
+
+    #[test]
+    fn a_record_in_parts_is_whole_only_in_order() {
+        let (mut registry, whole) = (Registry::default(), entry(7, 3));
+        let all: Vec<_> = parts(&whole, 10).collect();
+        assert!(all.len() > 3);
+        let mut got = None;
+        for part in &all {
+            got = registry.assemble(LinkId(1), part);
+        }
+        assert_eq!(got.map(|e| e.record), Some(whole.record.clone()));
+        // One part lost: nothing comes of it, and nothing stays.
+        for part in all.iter().skip(1) {
+            assert!(registry.assemble(LinkId(1), part).is_none());
+        }
+        assert!(registry.partials.is_empty());
+    }
+
+    #[test]
+    fn lies_about_lengths_are_nothing() {
+        let mut registry = Registry::default();
+        let node = NodeId::new(1).unwrap();
+        for (offset, total) in [(0, u32::MAX), (0, 1), (u32::MAX, 4), (4, 4)] {
+            let part = Announce { node, version: 1, offset, total, bytes: b"abcd" };
+            assert!(registry.assemble(LinkId(1), &part).is_none());
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A registry record: what the fabric knows of one member. The member writes it, everybody else passes it on unchanged.
+
+use super::{
+    WireError,
+    cursor::{Reader, Writer},
+};
+use crate::{Incarnation, Name, NodeId, SegmentId};
+use alloc::vec::Vec;
+
+/// A member's interface on a segment; its port there is named `minet/<segment>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The segment.
+    pub segment: SegmentId,
+    /// Its name.
+    pub name: Name,
+    /// Largest Ethernet frame it takes, in bytes with the Ethernet header, without VLAN tags.
+    pub frame: u32,
+    /// What need not be done for it: a bit set of the data link's.
+    pub offloads: u32,
+    /// Its IPv4 addresses there.
+    pub v4: Vec<[u8; 4]>,
+    /// Its IPv6 addresses there.
+    pub v6: Vec<[u8; 16]>,
+}
+
+/// What the fabric knows of one member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The member.
+    pub node: NodeId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// Raised by the member at every change; the highest counts.
+    pub version: u64,
+    /// Its name.
+    pub name: Name,
+    /// It passes on what is meant for others.
+    pub relay: bool,
+    /// The members it has a live conduit to, in order.
+    pub neighbours: Vec<NodeId>,
+    /// Its interfaces.
+    pub attachments: Vec<Attachment>,
+}
+
+impl Record {
+    /// The longest record that is taken, in bytes.
+    pub const MAX_LEN: usize = 64 * 1024;
+
+    /// Reads a whole record.
+    pub fn parse(bytes: &[u8]) -> Result<Record, WireError> {
+        let mut r = Reader::new(bytes);
+        let (node, incarnation) = (r.node()?, Incarnation::new(r.u32()?));
+        let (version, relay, name) = (r.u64()?, r.u8()? & 1 != 0, r.name()?);
+        let neighbours = (0..r.u16()?).map(|_| r.node()).collect::<Result<_, _>>()?;
+        let mut attachments = Vec::new();
+        for _ in 0..r.u8()? {
+            attachments.push(Attachment {
+                segment: SegmentId(r.u32()?),
+                name: r.name()?,
+                frame: r.u32()?,
+                offloads: r.u32()?,
+                v4: (0..r.u8()?).map(|_| r.fixed()).collect::<Result<_, _>>()?,
+                v6: (0..r.u8()?).map(|_| r.fixed()).collect::<Result<_, _>>()?,
+            });
+        }
+        Ok(Record { node, incarnation, version, name, relay, neighbours, attachments })
+    }
+
+    /// Appends the record to `out`. What exceeds a count's field (65,535 neighbours, 255 of the rest) is left out.
+    pub fn emit(&self, out: &mut Vec<u8>) {
+        let mut w = Writer(out);
+        w.u32(self.node.get()).u32(self.incarnation.get()).u64(self.version);
+        w.u8(u8::from(self.relay)).name(&self.name);
+        let neighbours = &self.neighbours[..self.neighbours.len().min(usize::from(u16::MAX))];
+        w.u16(neighbours.len() as u16);
+        for n in neighbours {
+            w.u32(n.get());
+        }
+        let attachments = short(&self.attachments);
+        w.u8(attachments.len() as u8);
+        for a in attachments {
+            w.u32(a.segment.0).name(&a.name).u32(a.frame).u32(a.offloads);
+            w.u8(short(&a.v4).len() as u8);
+            for ip in short(&a.v4) {
+                w.bytes(ip);
+            }
+            w.u8(short(&a.v6).len() as u8);
+            for ip in short(&a.v6) {
+                w.bytes(ip);
+            }
+        }
+    }
+}
+
+/// As many as a one-byte count can say.
+fn short<T>(items: &[T]) -> &[T] {
+    &items[..items.len().min(usize::from(u8::MAX))]
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(crate) fn record(node: u32, version: u64) -> Record {
+        Record {
+            node: NodeId::new(node).unwrap(),
+            incarnation: Incarnation::new(5),
+            version,
+            name: Name::new("node").unwrap(),
+            relay: true,
+            neighbours: [1, 2, 3].map(|n| NodeId::new(n).unwrap()).into(),
+            attachments: [Attachment {
+                segment: SegmentId::from_name("lan"),
+                name: Name::new("lan").unwrap(),
+                frame: 1_514,
+                offloads: 0x3f,
+                v4: [[10, 77, 0, 1]].into(),
+                v6: [[0xfd; 16], [0xfe; 16]].into(),
+            }]
+            .into(),
+        }
+    }
+
+    #[test]
+    fn survives_the_wire() {
+        let mut out = Vec::new();
+        record(7, 9).emit(&mut out);
+        assert_eq!(Record::parse(&out), Ok(record(7, 9)));
+    }
+
+    #[test]
+    fn every_truncation_is_an_answer() {
+        let mut out = Vec::new();
+        record(7, 9).emit(&mut out);
+        for n in 0..out.len() {
+            assert!(Record::parse(&out[..n]).is_err(), "{n}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(noise in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Record::parse(&noise);
+        }
+    }
+}

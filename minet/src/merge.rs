@@ -1,0 +1,495 @@
+//! Merges the parts of a run back into one super-frame.
+
+use crate::{
+    Ethernet, Frame, Gso, HEAD_MAX, Offloads, VirtioNet,
+    checksum::{fold, sum},
+    cut::put16,
+    ethernet::be16,
+    layers::Layers,
+};
+use core::ops::Range;
+use messenger_core::wire::Flags;
+
+/// How many parts one super-frame is merged from at most.
+pub const RUN_MAX: usize = 128;
+
+/// Some bytes of one received frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The caller's number for the received message.
+    pub token: usize,
+    /// Where the bytes start in its frame (virtio-net header counted).
+    pub start: usize,
+    /// Where they end.
+    pub end: usize,
+}
+
+impl Piece {
+    /// The bytes.
+    pub const fn range(&self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+/// What became of a frame shown to [`Merger::push`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// It cannot be merged with anything: deliver it as it is. Nothing is held.
+    Alone,
+    /// It is held; more may follow.
+    Held,
+    /// It is held and is the last of its run: take the run now.
+    Complete,
+    /// It does not continue what is held, and was not looked at further: take that, then push it again.
+    Refused,
+}
+
+/// A super-frame (or, of one piece, an ordinary frame): the bytes of `head`, then those of each piece.
+#[derive(Clone, Copy, Debug)]
+pub struct Merged<'a> {
+    /// Virtio-net header and all headers.
+    pub head: &'a [u8],
+    /// The payload, in order; at least one piece.
+    pub pieces: &'a [Piece],
+}
+
+impl Merged<'_> {
+    /// Length of the whole in bytes, virtio-net header counted.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.pieces.iter().map(|p| p.end - p.start).sum::<usize>()
+    }
+
+    /// Never.
+    pub const fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}
+
+/// Holds the run at hand.
+///
+/// Flags only say where to try. Parts are merged when their headers are those of one flow that differ in nothing but
+/// what cutting changes, their TCP sequence numbers follow each other without a gap, all but the last are of one size,
+/// and each says that its checksum is partial (and holds the right pseudo-header sum). So a lost part costs one segment,
+/// and a forged flag nothing.
+#[derive(Clone, Debug)]
+pub struct Merger {
+    head: [u8; HEAD_MAX],
+    head_len: usize,
+    offloads: Offloads,
+    layers: Layers,
+    pieces: [Piece; RUN_MAX],
+    count: usize,
+    size: usize,
+    payload: usize,
+    last_flags: u8,
+}
+
+const FIN_PSH: u8 = 0x09;
+const CWR: u8 = 0x80;
+/// SYN, RST, URG: never merged.
+const ODD: u8 = 0x26;
+const PACKET_MAX: usize = 65_535;
+
+impl Merger {
+    /// For an interface that takes all offloads. Holds nothing.
+    pub fn new() -> Merger {
+        Merger::with(Offloads::ALL)
+    }
+
+    /// For an interface that takes these: only super-frames that it takes are made. Holds nothing.
+    pub fn with(offloads: Offloads) -> Merger {
+        Merger {
+            offloads,
+            head: [0; HEAD_MAX],
+            head_len: 0,
+            layers: Layers { l3: 0, l4: 0, data: 0, v6: false, tcp: false },
+            pieces: [Piece::default(); RUN_MAX],
+            count: 0,
+            size: 0,
+            payload: 0,
+            last_flags: 0,
+        }
+    }
+
+    /// Whether a run is held.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Shows a received frame (what stands behind the header), with the flags of its header. Messages of one link, in
+    /// order; what is held must be taken before their memory is released.
+    pub fn push(&mut self, token: usize, flags: Flags, frame: Frame<'_>) -> Merge {
+        let otherwise = if self.is_empty() { Merge::Alone } else { Merge::Refused };
+        if self.is_empty() && !flags.has(Flags::MORE) {
+            return Merge::Alone;
+        }
+        let Some(segment) = Segment::parse(flags, frame) else { return otherwise };
+        let piece = Piece { token, start: VirtioNet::LEN + segment.layers.data, end: frame.total };
+        if self.is_empty() {
+            if segment.tcp_flags & FIN_PSH != 0 {
+                return Merge::Alone;
+            }
+            if !self.offloads.has(Offloads::wanted(&segment.super_frame())) {
+                return Merge::Alone;
+            }
+            return self.begin(piece, &segment, frame).map_or(Merge::Alone, |()| Merge::Held);
+        }
+        if flags.has(Flags::FIRST) || !self.continues(&segment) {
+            return Merge::Refused;
+        }
+        self.add(piece);
+        self.last_flags = segment.tcp_flags;
+        let short = segment.data < self.size;
+        if !flags.has(Flags::MORE) || short || segment.tcp_flags & FIN_PSH != 0 || self.count == RUN_MAX {
+            Merge::Complete
+        } else {
+            Merge::Held
+        }
+    }
+
+    /// What is held, if anything; holds nothing afterwards.
+    pub fn take(&mut self) -> Option<Merged<'_>> {
+        let count = core::mem::take(&mut self.count);
+        if count > 1 {
+            self.finish(count)?;
+        }
+        let pieces = self.pieces.get(..count).filter(|p| !p.is_empty())?;
+        Some(Merged { head: self.head.get(..self.head_len)?, pieces })
+    }
+
+    fn begin(&mut self, piece: Piece, segment: &Segment<'_>, frame: Frame<'_>) -> Option<()> {
+        let head_len = VirtioNet::LEN + segment.layers.data;
+        self.head.get_mut(..head_len)?.copy_from_slice(frame.head.get(..head_len)?);
+        self.head_len = head_len;
+        self.layers = segment.layers;
+        self.size = segment.data;
+        self.payload = 0;
+        self.last_flags = segment.tcp_flags;
+        self.add(piece);
+        Some(())
+    }
+
+    fn add(&mut self, piece: Piece) {
+        if let Some(place) = self.pieces.get_mut(self.count) {
+            *place = piece;
+            self.count += 1;
+            self.payload += piece.end - piece.start;
+        }
+    }
+
+    fn continues(&self, next: &Segment<'_>) -> bool {
+        self.count < RUN_MAX
+            && next.layers == self.layers
+            && next.data <= self.size
+            && self.layers.headers() + self.payload + next.data <= PACKET_MAX
+            && self.same_headers(next.bytes).unwrap_or(false)
+    }
+
+    /// Whether `next` has the headers held but for what cutting changes, and is the one that follows.
+    fn same_headers(&self, next: &[u8]) -> Option<bool> {
+        let first = self.head.get(VirtioNet::LEN..self.head_len)?;
+        let Layers { l3, l4, data, v6, tcp } = self.layers;
+        let same = |range: Range<usize>| Some(first.get(range.clone())? == next.get(range)?);
+        let ip = if v6 {
+            same(0..l3 + 4)? && same(l3 + 6..l4)?
+        } else {
+            let (id, dont_fragment) = (be16(first, l3 + 4)?, be16(first, l3 + 6)? & 0x4000 != 0);
+            let next_id = be16(next, l3 + 4)?;
+            let follows = next_id == id.wrapping_add(self.count as u16) || dont_fragment && next_id == id;
+            same(0..l3 + 2)? && follows && same(l3 + 6..l3 + 10)? && same(l3 + 12..l4)?
+        };
+        if !ip || !tcp {
+            return Some(ip && same(l4..l4 + 4)?);
+        }
+        let (flags, next_flags) = (*first.get(l4 + 13)?, *next.get(l4 + 13)?);
+        let seq = |b: &[u8]| b.get(l4 + 4..)?.first_chunk().map(|c| u32::from_be_bytes(*c));
+        Some(
+            seq(next)? == seq(first)?.wrapping_add(self.payload as u32)
+                && next_flags & !FIN_PSH == flags & !CWR
+                && same(l4..l4 + 4)?
+                && same(l4 + 8..l4 + 13)?
+                && same(l4 + 14..l4 + 16)?
+                && same(l4 + 18..data)?,
+        )
+    }
+
+    /// Writes the headers of the whole.
+    fn finish(&mut self, count: usize) -> Option<()> {
+        let Layers { l3, l4, data, v6, tcp } = self.layers;
+        let vnet = VirtioNet {
+            flags: VirtioNet::NEEDS_CSUM,
+            gso: if !tcp {
+                Gso::Udp
+            } else if v6 {
+                Gso::Tcp6
+            } else {
+                Gso::Tcp4
+            },
+            ecn: tcp && *self.head.get(VirtioNet::LEN + l4 + 13)? & CWR != 0,
+            hdr_len: data as u16,
+            gso_size: self.size as u16,
+            csum_start: l4 as u16,
+            csum_offset: self.layers.csum_offset() as u16,
+        };
+        let packet = self.layers.headers() + self.payload;
+        let transport = data - l4 + self.payload;
+        debug_assert!(count <= RUN_MAX);
+        let pseudo = self.layers.pseudo(self.head.get(VirtioNet::LEN..)?)?;
+        let (front, headers) = self.head.split_at_mut_checked(VirtioNet::LEN)?;
+        front.copy_from_slice(&vnet.emit());
+        if v6 {
+            put16(headers, l3 + 4, (packet - 40) as u16)?;
+        } else {
+            put16(headers, l3 + 2, packet as u16)?;
+            put16(headers, l3 + 10, 0)?;
+            let check = !fold(sum(headers.get(l3..l4)?));
+            put16(headers, l3 + 10, check)?;
+        }
+        if tcp {
+            *headers.get_mut(l4 + 13)? |= self.last_flags & FIN_PSH;
+        } else {
+            put16(headers, l4 + 4, transport as u16)?;
+        }
+        put16(headers, l4 + self.layers.csum_offset(), fold(pseudo + transport as u64))
+    }
+}
+
+impl Default for Merger {
+    fn default() -> Merger {
+        Merger::new()
+    }
+}
+
+/// A received part that can be merged.
+struct Segment<'a> {
+    bytes: &'a [u8],
+    layers: Layers,
+    data: usize,
+    tcp_flags: u8,
+}
+
+impl<'a> Segment<'a> {
+    /// The virtio-net header of a super-frame that begins with it; sizes are still open.
+    fn super_frame(&self) -> VirtioNet {
+        let Layers { tcp, v6, .. } = self.layers;
+        let gso = match (tcp, v6) {
+            (false, _) => Gso::Udp,
+            (true, false) => Gso::Tcp4,
+            (true, true) => Gso::Tcp6,
+        };
+        VirtioNet { flags: VirtioNet::NEEDS_CSUM, gso, ecn: tcp && self.tcp_flags & CWR != 0, ..VirtioNet::default() }
+    }
+
+    fn parse(flags: Flags, frame: Frame<'a>) -> Option<Segment<'a>> {
+        if !frame.vnet || !flags.has(Flags::OFFLOAD) || flags.has(Flags::SLICE) {
+            return None;
+        }
+        let (vnet, ethernet): (VirtioNet, Ethernet) = frame.open().ok()?;
+        let bytes = frame.ethernet_bytes();
+        let layers = Layers::parse(bytes, frame.len(), &ethernet)?;
+        let data = frame.len().checked_sub(layers.data).filter(|n| *n > 0)?;
+        if vnet.gso != Gso::None || !layers.agrees(&vnet) {
+            return None;
+        }
+        let field = be16(bytes, layers.l4 + layers.csum_offset())?;
+        if field != fold(layers.pseudo(bytes)? + (frame.len() - layers.l4) as u64) {
+            return None;
+        }
+        if !layers.v6 && fold(sum(bytes.get(layers.l3..layers.l4)?)) != 0xffff {
+            return None;
+        }
+        let tcp_flags = if layers.tcp { *bytes.get(layers.l4 + 13)? } else { 0 };
+        (tcp_flags & ODD == 0).then_some(Segment { bytes, layers, data, tcp_flags })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Member,
+        testing::{Spec, check, member, messages, plan, received, table_with},
+    };
+    use proptest::prelude::*;
+    use std::{vec, vec::Vec};
+
+    /// What a lane writes to its interface when these messages come.
+    fn receive(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut merger = Merger::new();
+        let mut out = Vec::new();
+        let write = |m: Merged<'_>| {
+            let mut bytes = Vec::from(m.head);
+            m.pieces.iter().for_each(|p| bytes.extend(&received_body(&messages[p.token])[p.range()]));
+            assert_eq!(bytes.len(), m.len());
+            bytes
+        };
+        for (i, message) in messages.iter().enumerate() {
+            let (header, frame) = received(message);
+            let mut merge = merger.push(i, header.flags, frame);
+            if merge == Merge::Refused {
+                out.extend(merger.take().map(write));
+                merge = merger.push(i, header.flags, frame);
+            }
+            match merge {
+                Merge::Alone => out.push(received_body(message).into()),
+                Merge::Held => {}
+                Merge::Complete => out.extend(merger.take().map(write)),
+                Merge::Refused => panic!("refused with nothing held"),
+            }
+        }
+        out.extend(merger.take().map(write));
+        assert!(merger.is_empty() && merger.take().is_none());
+        out
+    }
+
+    fn received_body(message: &[u8]) -> &[u8] {
+        &message[16..]
+    }
+
+    fn run(spec: &Spec) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let read = spec.build();
+        let offloads = Offloads::CSUM.with(Offloads::SLICES);
+        let table = table_with(Member { largest_frame: 65_600, offloads, ..member(2) });
+        let messages = messages(plan(&table, &read), &read);
+        (read, messages)
+    }
+
+    #[test]
+    fn a_run_becomes_the_super_frame_it_was() {
+        for (v6, tcp, tags) in [(false, true, 0), (true, true, 1), (false, false, 2), (true, false, 0)] {
+            let spec = Spec { v6, tcp, tags, cwr: tcp, fin: tcp, ..Spec::default() };
+            let (read, messages) = run(&spec);
+            assert!(messages.len() > 40);
+            assert_eq!(receive(&messages), [read]);
+        }
+    }
+
+    #[test]
+    fn a_lost_part_costs_one_segment() {
+        let spec = Spec::default();
+        let (_, messages) = run(&spec);
+        for lost in 0..messages.len() {
+            let mut some = messages.clone();
+            some.remove(lost);
+            let written = receive(&some);
+            assert!(written.len() <= 3, "{lost}: {}", written.len());
+            assert_eq!(segments(&written), expected(&some), "{lost}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_interface_takes_is_made() {
+        for (tcp, v6, wanted) in
+            [(true, false, Offloads::TSO4), (true, true, Offloads::TSO6), (false, true, Offloads::USO)]
+        {
+            let (_, run) = run(&Spec { tcp, v6, gso: 1400, ..Spec::default() });
+            let (header, frame) = received(&run[0]);
+            let push = |offloads| Merger::with(offloads).push(0, header.flags, frame);
+            assert_eq!(push(Offloads::CSUM.with(wanted)), Merge::Held);
+            assert_eq!(push(Offloads::ALL.without(wanted)), Merge::Alone);
+        }
+    }
+
+    #[test]
+    fn flags_alone_merge_nothing() {
+        let spec = Spec { payload: 4000, gso: 1000, psh: false, ..Spec::default() };
+        let (_, run) = run(&spec);
+        let patched = |at: usize, value: u8| {
+            let mut bad = run.clone();
+            bad[1][16 + 10 + at] ^= value;
+            receive(&bad).len()
+        };
+        assert_eq!(receive(&run).len(), 1);
+        // MAC, TTL, source address, TCP port, acknowledgement, window, option, the partial sum, the sequence number.
+        for at in [5, 22, 29, 35, 45, 49, 55, 51, 41] {
+            assert!(patched(at, 1) >= 2, "byte {at}");
+        }
+        // SYN, RST, URG and CWR in the middle.
+        for flag in [2, 4, 0x20, 0x80] {
+            assert!(patched(47, flag) >= 2, "flag {flag}");
+        }
+        assert_eq!(patched(47, 0x08), 2, "PSH ends a super-frame");
+    }
+
+    /// Payloads, in order, of what is written, cut as the kernel would.
+    fn segments(written: &[Vec<u8>]) -> Vec<(u32, Vec<u8>)> {
+        written
+            .iter()
+            .flat_map(|read| {
+                let to = Member { offloads: Offloads::CSUM, largest_frame: 65_600, ..member(2) };
+                messages(plan(&table_with(to), read), read)
+            })
+            .map(|m| check(&m))
+            .map(|c| (c.seq, c.payload))
+            .collect()
+    }
+
+    fn expected(messages: &[Vec<u8>]) -> Vec<(u32, Vec<u8>)> {
+        messages.iter().map(|m| check(m)).map(|c| (c.seq, c.payload)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn cut_and_merged_is_what_it_was(spec in Spec::any()) {
+            let (read, messages) = run(&spec);
+            prop_assume!(messages.len() <= RUN_MAX);
+            prop_assert_eq!(receive(&messages), vec![read]);
+        }
+
+        #[test]
+        fn whatever_the_network_does_every_part_that_came_is_delivered_once(
+            spec in Spec::any(),
+            fates in proptest::collection::vec(0u8..20, 128),
+        ) {
+            let (_, run) = run(&spec);
+            let mut came = Vec::new();
+            for (message, fate) in run.iter().zip(&fates) {
+                match fate {
+                    0 => {}
+                    1 => came.extend([message.clone(), message.clone()]),
+                    2 => came.insert(came.len().saturating_sub(3), message.clone()),
+                    _ => came.push(message.clone()),
+                }
+            }
+            prop_assert_eq!(segments(&receive(&came)), expected(&came));
+        }
+
+        #[test]
+        fn random_bytes_are_alone_or_refused(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            more in 0usize..70_000,
+            flags: u16,
+            vnet: bool,
+            held: bool,
+        ) {
+            let mut merger = Merger::new();
+            if held {
+                let (_, run) = run(&Spec::default());
+                let (header, frame) = received(&run[0]);
+                prop_assert_eq!(merger.push(0, header.flags, frame), Merge::Held);
+            }
+            let frame = Frame { head: &bytes, total: bytes.len() + more, vnet };
+            let merge = merger.push(1, Flags(flags), frame);
+            prop_assert_eq!(merge, if held { Merge::Refused } else { Merge::Alone });
+        }
+
+        #[test]
+        fn a_bent_run_never_makes_a_frame_the_checks_refuse(spec in Spec::any(), bends in proptest::collection::vec((0usize..8, 16usize..120, any::<u8>()), 1..6)) {
+            let (_, mut run) = run(&spec);
+            for (part, at, value) in bends {
+                let n = part.min(run.len() - 1);
+                if let Some(byte) = run[n].get_mut(at) {
+                    *byte = value;
+                }
+            }
+            run.retain(|m| passes(received(m).1));
+            for written in receive(&run) {
+                prop_assert!(passes(crate::testing::frame(&written)) || written[..10] == [0; 10]);
+            }
+        }
+    }
+
+    fn passes(frame: Frame<'_>) -> bool {
+        frame.open().is_ok_and(|(vnet, ethernet)| frame.vnet && Layers::segment(frame, &vnet, &ethernet).is_ok())
+    }
+}

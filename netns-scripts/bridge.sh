@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# A station behind a node: its interface is a port of an ordinary Linux bridge.
+#
+#    mn-station            mn-a                                    mn-b
+#   +-------------+      +-----------------------+               +------------------+
+#   | v0          |      |   br0                 |               | minet0           |
+#   | 10.77.9.9   |-veth-| p0 |  | minet0 (id 1) |===============| 10.77.0.2 (id 2) |
+#   +-------------+      +-----------------------+ shared memory +------------------+
+#
+# As root:  MINET=target/release/minet netns-scripts/bridge.sh
+# On a terminal it stays until Enter; type into it with `ip netns exec mn-station bash`.
+set -euo pipefail
+: "${MINET:=minet}"
+MINET=$(realpath "$(command -v "$MINET")")
+run=$(mktemp -d)
+pids=()
+
+clean_up() {
+    trap - EXIT INT TERM HUP
+    [ ${#pids[@]} = 0 ] || { kill "${pids[@]}" && wait "${pids[@]}"; } 2>/dev/null || true
+    for ns in mn-a mn-b mn-station; do ip netns delete "$ns" 2>/dev/null || true; done
+    rm -rf "$run"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM HUP
+
+for ns in mn-a mn-b mn-station; do ip netns add "$ns"; done
+ip -n mn-station link add v0 type veth peer name p0 netns mn-a
+ip -n mn-station address add 10.77.9.9/16 dev v0
+ip -n mn-station link set v0 up
+
+# Node a says that stations stand behind it (learn = true); its own interface needs no address.
+cat >"$run/a.toml" <<EOF
+name = "a"
+id = 1
+run_dir = "$run/host"
+[[segment]]
+name = "lan"
+interface = "minet0"
+addresses = []
+learn = true
+EOF
+mkdir "$run/host"
+ip netns exec mn-a "$MINET" run --config "$run/a.toml" 2>"$run/a.log" & pids+=($!)
+ip netns exec mn-b "$MINET" run --name b --id 2 --run-dir "$run/host" 2>"$run/b.log" & pids+=($!)
+
+# The interface appears with the daemon.
+for _ in {1..100}; do
+    ip -n mn-a link show minet0 >/dev/null 2>&1 && break
+    kill -0 "${pids[@]}" || { cat "$run"/*.log; exit 1; }
+    sleep 0.1
+done
+ip -n mn-a link add br0 type bridge
+ip -n mn-a link set p0 master br0 up
+ip -n mn-a link set minet0 master br0
+ip -n mn-a link set br0 up
+
+# Until the other side answers, half a minute at most.
+for _ in {1..60}; do
+    ip netns exec mn-station ping -c 1 -W 0.5 10.77.0.2 >/dev/null 2>&1 && break
+    kill -0 "${pids[@]}" || { cat "$run"/*.log; exit 1; }
+done
+ip netns exec mn-station ping -c 3 -i 0.2 10.77.0.2
+ip netns exec mn-b ping -c 3 -i 0.2 10.77.9.9
+
+if [ -t 0 ]; then read -rp "Enter ends it. "; fi

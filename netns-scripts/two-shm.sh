@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Two nodes on one host, over shared memory.
+#
+#    namespace mn-a                      namespace mn-b
+#   +--------------------+              +--------------------+
+#   | minet0 10.77.0.1   |              | minet0 10.77.0.2   |
+#   | node a  (id 1)     |==============| node b  (id 2)     |
+#   +--------------------+ shared memory+--------------------+
+#
+# As root:  MINET=target/release/minet netns-scripts/two-shm.sh
+# On a terminal it stays until Enter; type into it with `ip netns exec mn-a bash`.
+set -euo pipefail
+: "${MINET:=minet}"
+MINET=$(realpath "$(command -v "$MINET")")
+run=$(mktemp -d)
+pids=()
+
+clean_up() {
+    trap - EXIT INT TERM HUP
+    [ ${#pids[@]} = 0 ] || { kill "${pids[@]}" && wait "${pids[@]}"; } 2>/dev/null || true
+    for ns in mn-a mn-b; do ip netns delete "$ns" 2>/dev/null || true; done
+    rm -rf "$run"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM HUP
+
+ip netns add mn-a
+ip netns add mn-b
+ip -n mn-a link set lo up
+ip -n mn-b link set lo up
+
+ip netns exec mn-a "$MINET" run --name a --id 1 --run-dir "$run" 2>"$run/a.log" & pids+=($!)
+ip netns exec mn-b "$MINET" run --name b --id 2 --run-dir "$run" 2>"$run/b.log" & pids+=($!)
+
+# Until the other side answers, half a minute at most.
+for _ in {1..60}; do
+    ip netns exec mn-a ping -c 1 -W 0.5 10.77.0.2 >/dev/null 2>&1 && break
+    kill -0 "${pids[@]}" || { cat "$run"/*.log; exit 1; }
+done
+ip netns exec mn-a ping -c 3 -i 0.2 10.77.0.2
+ip netns exec mn-a ping -c 3 -i 0.2 fd4d::2
+"$MINET" nodes --run-dir "$run" --name a
+
+if [ -t 0 ]; then read -rp "Enter ends it. "; fi

@@ -1,0 +1,153 @@
+//! The configuration of a node under test, as a value.
+
+use std::{fmt::Write, path::PathBuf};
+
+/// What a node's TOML file will say. The defaults are the daemon's own where they are not set.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: u32,
+    /// The run-time directory; by default `run` in the net's directory, so that all nodes of a net are on one host.
+    pub run_dir: Option<PathBuf>,
+    /// Whether it joins others of its run-time directory over shared memory.
+    pub shm: bool,
+    /// Where it listens for UDP, `address:port`.
+    pub listen: Option<String>,
+    /// The UDP peers it knows.
+    pub peers: Vec<String>,
+    /// MTU of the interface `minet0`.
+    pub mtu: u16,
+    /// How it attaches: `tap`, `plain` or `tun`.
+    pub mode: String,
+    /// Addresses of the interface; `None` leaves the daemon's own (`10.77.x.y`, `fd4d::id`).
+    pub addresses: Option<Vec<String>>,
+    /// Whether there are stations behind the node.
+    pub learn: bool,
+    /// Heartbeat in milliseconds and how many may be missed.
+    pub heartbeat: Option<(u32, u32)>,
+    /// Lines put at the top of the file as they are.
+    pub extra: String,
+    /// The log level.
+    pub log: String,
+}
+
+impl Config {
+    /// A node with shared memory and nothing else.
+    pub fn new(name: &str, id: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            id,
+            run_dir: None,
+            shm: true,
+            listen: None,
+            peers: Vec::new(),
+            mtu: 1500,
+            mode: "tap".to_owned(),
+            addresses: None,
+            learn: false,
+            heartbeat: None,
+            extra: String::new(),
+            log: "info".to_owned(),
+        }
+    }
+
+    /// Listens for UDP at `address:port` and knows `peers`, in clear text.
+    pub fn udp(mut self, listen: &str, peers: &[&str]) -> Self {
+        self.listen = Some(listen.to_owned());
+        self.peers = peers.iter().map(|peer| (*peer).to_owned()).collect();
+        self
+    }
+
+    /// Without shared memory.
+    pub fn without_shm(mut self) -> Self {
+        self.shm = false;
+        self
+    }
+
+    /// With another MTU.
+    pub fn mtu(mut self, mtu: u16) -> Self {
+        self.mtu = mtu;
+        self
+    }
+
+    /// With a run-time directory of its own: another host.
+    pub fn run_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.run_dir = Some(dir.into());
+        self
+    }
+
+    /// The daemon's default IPv4 address for this id.
+    pub fn ipv4(&self) -> String {
+        let host = (self.id.wrapping_sub(1) % 65534) + 1;
+        format!("10.77.{}.{}", host >> 8, host & 0xff)
+    }
+
+    /// The daemon's default IPv6 address for this id.
+    pub fn ipv6(&self) -> String {
+        let (high, low) = (self.id >> 16, self.id & 0xffff);
+        if high == 0 { format!("fd4d::{low:x}") } else { format!("fd4d::{high:x}:{low:x}") }
+    }
+
+    /// The MAC address of this id.
+    pub fn mac(&self) -> String {
+        let [a, b, c, d] = self.id.to_be_bytes();
+        format!("02:4d:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+    }
+
+    /// The file.
+    pub fn toml(&self) -> String {
+        let mut text = String::new();
+        let quoted = |words: &[String]| words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+        let mut line = |words: std::fmt::Arguments<'_>| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{words}");
+        };
+        line(format_args!("{}", self.extra));
+        line(format_args!("name = {:?}\nid = {}", self.name, self.id));
+        if let Some(dir) = &self.run_dir {
+            line(format_args!("run_dir = {:?}", dir.display().to_string()));
+        }
+        if self.listen.is_some() || !self.peers.is_empty() {
+            line(format_args!("insecure = true"));
+        }
+        line(format_args!("[shm]\nenable = {}", self.shm));
+        if let Some(listen) = &self.listen {
+            line(format_args!("[udp]\nlisten = {listen:?}"));
+        }
+        for peer in &self.peers {
+            line(format_args!("[[peer]]\naddress = {peer:?}"));
+        }
+        if let Some((interval, misses)) = self.heartbeat {
+            line(format_args!("[link]\nheartbeat_ms = {interval}\nmiss_limit = {misses}"));
+        }
+        line(format_args!("[[segment]]\nname = \"lan\"\ninterface = \"minet0\"\nmtu = {}", self.mtu));
+        line(format_args!("mode = {:?}\nlearn = {}", self.mode, self.learn));
+        let own = || vec![format!("{}/16", self.ipv4()), format!("{}/64", self.ipv6())];
+        line(format_args!("addresses = [{}]", quoted(&self.addresses.clone().unwrap_or_else(own))));
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_follow_the_id() {
+        let of = |id| (Config::new("x", id).ipv4(), Config::new("x", id).ipv6(), Config::new("x", id).mac());
+        assert_eq!(of(1), ("10.77.0.1".into(), "fd4d::1".into(), "02:4d:00:00:00:01".into()));
+        assert_eq!(of(258), ("10.77.1.2".into(), "fd4d::102".into(), "02:4d:00:00:01:02".into()));
+        assert_eq!(of(65535), ("10.77.0.1".into(), "fd4d::ffff".into(), "02:4d:00:00:ff:ff".into()));
+        assert_eq!(of(0x1_0002).1, "fd4d::1:2");
+    }
+
+    #[test]
+    fn toml_has_what_was_asked() {
+        let text = Config::new("d", 4).udp("10.99.0.4:7400", &["10.99.0.1:7400"]).without_shm().mtu(9000).toml();
+        for line in ["name = \"d\"", "enable = false", "listen = \"10.99.0.4:7400\"", "mtu = 9000", "insecure = true"] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Who owns what: one directory and one name prefix a process, removed by its owner or by the next process.
+//!
+//! ```text
+//! /run/minet-tests                held (flock) while a process starts or ends; gone when nobody uses it
+//! /run/minet-tests/mn<pid>/alive  held (flock) while the process lives; the kernel lets go when it dies
+//! /run/minet-tests/mn<pid>/<n>/   the n-th net: configurations, logs, run-time directories
+//! mn<pid>-<n>-<name>              a namespace of that net
+//! ```
+
+use crate::{Error, Netns, Result, minet_binary, netns};
+use rustix::fs::{FlockOperation, flock};
+use signal_hook::{consts::TERM_SIGNALS, iterator::Signals};
+use std::{
+    fs::{self, File},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+
+const ROOT: &str = "/run/minet-tests";
+const ALIVE: &str = "alive";
+
+/// Held while a process or namespace is made; taken for ever by the last clean-up.
+static GATE: Mutex<()> = Mutex::new(());
+
+/// Held by a [`Net`]: tests that watch times do not run beside each other.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A set of namespaces and a directory that go together. There is one at a time in a process; another thread's waits,
+/// and a second one of the same thread would wait for ever.
+pub struct Net {
+    prefix: String,
+    dir: PathBuf,
+    minet: Option<PathBuf>,
+    _owner: Owner,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// What says to other processes that this one lives.
+struct Owner {
+    _alive: File,
+}
+
+impl Net {
+    /// A new net without namespaces.
+    ///
+    /// # Errors
+    /// Not root, or `/run` cannot be written.
+    pub fn new() -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        clean_up_on_signals()?;
+        let owner = Owner::start()?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = own_dir().join(number.to_string());
+        make_dir(&dir)?;
+        Ok(Self { prefix: format!("{}-{number}-", own_name()), dir, minet: None, _owner: owner, _turn: turn })
+    }
+
+    /// A new net whose nodes run this binary.
+    ///
+    /// # Errors
+    /// As [`Net::new`].
+    pub fn with_binary(minet: PathBuf) -> Result<Self> {
+        let mut net = Self::new()?;
+        net.minet = Some(minet);
+        Ok(net)
+    }
+
+    /// The command `minet` for its nodes.
+    ///
+    /// # Errors
+    /// As [`minet_binary`].
+    pub fn minet(&self) -> Result<PathBuf> {
+        self.minet.clone().map_or_else(minet_binary, Ok)
+    }
+
+    /// A new namespace. It goes when the last handle to it goes.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn space(&self, name: &str) -> Result<Netns> {
+        Netns::add(format!("{}{name}", self.prefix))
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A directory in [`Net::dir`], made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn subdir(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.dir.join(name);
+        make_dir(&dir)?;
+        Ok(dir)
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        netns::remove_all(&self.prefix);
+        // A test that fails keeps its logs until the process ends: they are in its message already.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Removes what processes that are dead left behind. [`Net::new`] does it too.
+///
+/// # Errors
+/// Not root, or `/run` cannot be written.
+pub fn clean_leftovers() -> Result<()> {
+    let _alone = lock_root()?;
+    sweep_dead()?;
+    // Not while somebody has something in it.
+    let _ = fs::remove_dir(ROOT);
+    Ok(())
+}
+
+/// Runs something that must not be cut short by a signal (a package installation): clean-up waits for it.
+pub fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+    let _gate = hold();
+    work()
+}
+
+/// Nothing is made while the last clean-up runs.
+pub(crate) fn hold() -> MutexGuard<'static, ()> {
+    GATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Owner {
+    fn start() -> Result<Self> {
+        let _alone = lock_root()?;
+        sweep_dead()?;
+        let dir = own_dir();
+        make_dir(&dir)?;
+        let alive = dir.join(ALIVE);
+        let file = File::options().create(true).truncate(false).write(true).open(&alive);
+        let file = file.map_err(Error::io(format!("open {}", alive.display())))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|errno| Error::io(format!("own {}", dir.display()))(errno.into()))?;
+        Ok(Self { _alive: file })
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let alone = lock_root();
+        let _ = fs::remove_dir_all(own_dir());
+        if alone.is_ok() {
+            // Not while another process has something in it.
+            let _ = fs::remove_dir(ROOT);
+        }
+    }
+}
+
+fn own_name() -> String {
+    format!("mn{}", std::process::id())
+}
+
+fn own_dir() -> PathBuf {
+    Path::new(ROOT).join(own_name())
+}
+
+/// Alone with [`ROOT`], which exists then.
+fn lock_root() -> Result<File> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::unexpected("network namespaces need root: run this as root"));
+    }
+    let what = || format!("lock {ROOT}");
+    loop {
+        make_dir(Path::new(ROOT))?;
+        let dir = File::open(ROOT).map_err(Error::io(what()))?;
+        flock(&dir, FlockOperation::LockExclusive).map_err(|errno| Error::io(what())(errno.into()))?;
+        // Who held it before may have removed it, and another may have made it again.
+        let held = dir.metadata().map_err(Error::io(what()))?.ino();
+        if fs::metadata(ROOT).is_ok_and(|now| now.ino() == held) {
+            return Ok(dir);
+        }
+    }
+}
+
+/// For every owner on disk or in the name of a namespace whose lock nobody holds: its namespaces, then its directory.
+fn sweep_dead() -> Result<()> {
+    let mut owners: Vec<String> = netns::list()?.iter().filter_map(|name| owner_of(name)).collect();
+    let dirs = fs::read_dir(ROOT).map_err(Error::io(format!("read {ROOT}")))?;
+    owners
+        .extend(dirs.flatten().filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| is_owner(name)));
+    owners.sort_unstable();
+    owners.dedup();
+    for name in owners {
+        let dir = Path::new(ROOT).join(&name);
+        let held = File::open(dir.join(ALIVE))
+            .is_ok_and(|alive| flock(&alive, FlockOperation::NonBlockingLockExclusive).is_err());
+        if !held {
+            netns::remove_all(&format!("{name}-"));
+            let _ = fs::remove_dir_all(&dir);
+        }
+    }
+    Ok(())
+}
+
+fn owner_of(namespace: &str) -> Option<String> {
+    namespace.split_once('-').map(|(owner, _)| owner.to_owned()).filter(|owner| is_owner(owner))
+}
+
+fn is_owner(name: &str) -> bool {
+    name.strip_prefix("mn").is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// From the first use on, a signal that ends the process removes what it made.
+fn clean_up_on_signals() -> Result<()> {
+    static DONE: Mutex<bool> = Mutex::new(false);
+    let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if *done {
+        return Ok(());
+    }
+    let mut signals = Signals::new(TERM_SIGNALS).map_err(Error::io("handle signals"))?;
+    let watch = move || {
+        if let Some(signal) = signals.forever().next() {
+            let _gate = hold();
+            netns::remove_all(&format!("{}-", own_name()));
+            let _alone = lock_root();
+            let _ = fs::remove_dir_all(own_dir());
+            let _ = fs::remove_dir(ROOT);
+            // With the gate held: nothing new is made. Children end with this process.
+            std::process::exit(128 + signal);
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(watch).map_err(Error::io("start a thread"))?;
+    *done = true;
+    Ok(())
+}
+
+fn make_dir(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(Error::io(format!("make {}", dir.display())))
+}

@@ -1,0 +1,114 @@
+//! A real `sshd` in a namespace, and `ssh` and `scp` to it with a key.
+
+use crate::{Error, Net, Netns, Output, Process, Result, SOON, eventually, process};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The directory that `sshd` itself insists on.
+const PRIVILEGE_SEPARATION: &str = "/run/sshd";
+
+/// A running server.
+pub struct Sshd {
+    process: Process,
+    space: Netns,
+    address: String,
+    dir: PathBuf,
+    made_run_dir: bool,
+}
+
+impl Sshd {
+    /// Starts a server with fresh keys at an address of the namespace and waits until it listens.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(net: &Net, space: &Netns, address: &str) -> Result<Self> {
+        let dir = net.subdir("ssh")?;
+        for key in ["host", "user"] {
+            let mut command = Command::new("ssh-keygen");
+            command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.join(key));
+            process::run(command)?;
+        }
+        let host_key = read(&dir.join("host.pub"))?;
+        write(&dir.join("known_hosts"), format!("{address} {host_key}"))?;
+        let file = |name: &str| dir.join(name).display().to_string();
+        let config = format!(
+            "ListenAddress {address}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
+             PermitRootLogin prohibit-password\nPasswordAuthentication no\nSubsystem sftp internal-sftp\n",
+            file("host"),
+            file("user.pub"),
+        );
+        write(&dir.join("sshd_config"), &config)?;
+        let made_run_dir = fs::create_dir(PRIVILEGE_SEPARATION).is_ok();
+        // sshd wants to be called by its full path.
+        let sshd = ["/usr/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|path| Path::new(path).is_file());
+        let sshd = sshd.ok_or_else(|| Error::unexpected("there is no sshd: install openssh-server"))?;
+        let process = space.spawn(sshd, &["-D", "-e", "-f", &file("sshd_config")])?;
+        let mut server = Self { process, space: space.clone(), address: address.to_owned(), dir, made_run_dir };
+        server.wait_listening()?;
+        Ok(server)
+    }
+
+    /// Runs a command on the server's side through `ssh`.
+    ///
+    /// # Errors
+    /// The login or the command fails.
+    pub fn run(&self, client: &Netns, command: &str) -> Result<Output> {
+        let target = format!("root@{}", self.address);
+        let mut args = self.options();
+        args.extend([target.into(), command.into()]);
+        client.run("ssh", &args)
+    }
+
+    /// Copies a file to a path on the server's side with `scp`.
+    ///
+    /// # Errors
+    /// The copy fails.
+    pub fn copy(&self, client: &Netns, from: &Path, to: &Path) -> Result<Output> {
+        let mut args = self.options();
+        args.extend([from.into(), format!("root@{}:{}", self.address, to.display()).into()]);
+        client.run("scp", &args)
+    }
+
+    fn options(&self) -> Vec<std::ffi::OsString> {
+        let file = |name: &str| self.dir.join(name).display().to_string();
+        let options = [
+            format!("UserKnownHostsFile={}", file("known_hosts")),
+            "StrictHostKeyChecking=yes".to_owned(),
+            "IdentitiesOnly=yes".to_owned(),
+            "BatchMode=yes".to_owned(),
+            "ConnectTimeout=10".to_owned(),
+        ];
+        let words = ["-F", "/dev/null", "-i"].map(str::to_owned).into_iter().chain([file("user")]);
+        words.chain(options.into_iter().flat_map(|option| ["-o".to_owned(), option])).map(Into::into).collect()
+    }
+
+    fn wait_listening(&mut self) -> Result<()> {
+        eventually(SOON, "sshd listening", || {
+            if !self.process.is_running() {
+                return Err(Error::unexpected(format!("sshd ended: {}", self.process.output()?.stderr)));
+            }
+            let said = self.space.run("ss", &["-Hltn", "sport = :22"])?.stdout;
+            Ok((!said.trim().is_empty()).then_some(()))
+        })
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        if self.made_run_dir {
+            let _ = fs::remove_dir(PRIVILEGE_SEPARATION);
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(Error::io(format!("read {}", path.display())))
+}
+
+fn write(path: &Path, text: impl AsRef<OsStr>) -> Result<()> {
+    fs::write(path, text.as_ref().as_encoded_bytes()).map_err(Error::io(format!("write {}", path.display())))
+}

@@ -1,0 +1,156 @@
+//! The command line.
+
+use crate::Cidr;
+use clap::{Parser, Subcommand, ValueHint};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Ethernet over messages: a network interface whose peers are the other nodes of a Messenger fabric.
+#[derive(Debug, Parser)]
+#[command(name = "minet", version, propagate_version = true)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The sub-commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node: make its interface and join the fabric
+    Run(Box<RunArgs>),
+    /// Show the node itself
+    Status(At),
+    /// Show all members of the fabric
+    Nodes(At),
+    /// Show all links and why they are as they are
+    Links(At),
+    /// Show all ports
+    Ports(At),
+    /// Show all counters
+    Stats(At),
+    /// Measure the way to a member, beneath the interface
+    Ping(PingArgs),
+    /// Show the version of the program, of the wire format and of the control protocol
+    Version {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a completion script for a shell
+    Completion {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a directory, or print the main one
+    Man {
+        /// Where to write them
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// `minet run`
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// Configuration file (TOML); what is given on the command line wins
+    #[arg(long, short, env = "MINET_CONFIG", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Name of the node [default: the host's name]
+    #[arg(long, short)]
+    pub name: Option<String>,
+    /// Number of the node, 1 to 4294967294 [default: computed from the name]
+    #[arg(long)]
+    pub id: Option<u32>,
+    /// The fabric to join; only nodes of one fabric link up [default: default]
+    #[arg(long)]
+    pub fabric: Option<String>,
+    /// Where the sockets of this host's nodes are [default: /run/minet]
+    #[arg(long, env = "MINET_RUN_DIR", value_hint = ValueHint::DirPath)]
+    pub run_dir: Option<PathBuf>,
+    /// Name of the first segment's interface [default: minet0]
+    #[arg(long)]
+    pub interface: Option<String>,
+    /// MTU of the first segment's interface in bytes [default: 1500]
+    #[arg(long)]
+    pub mtu: Option<u32>,
+    /// Address with prefix length for the first segment's interface, may be repeated [default: derived from the number]
+    #[arg(long)]
+    pub address: Vec<Cidr>,
+    /// Listen for UDP at this address and port
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// Greet a peer by UDP at this address and port, may be repeated
+    #[arg(long)]
+    pub peer: Vec<SocketAddr>,
+    /// Accept that UDP is in clear text
+    #[arg(long)]
+    pub insecure: bool,
+    /// Do not link to nodes of this host through shared memory
+    #[arg(long)]
+    pub no_shm: bool,
+    /// Queues of every interface, one lane (thread) each, 1 to 8 [default: 1]
+    #[arg(long)]
+    pub queues: Option<usize>,
+    /// Write every message on the carriers to a capture file
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub pcap: Option<PathBuf>,
+    /// Log level: error, warn, info, debug or trace [default: info; the variable MINET_LOG takes filters]
+    #[arg(long)]
+    pub log: Option<String>,
+}
+
+/// Which daemon to ask, and how to print.
+#[derive(Clone, Debug, clap::Args)]
+pub struct At {
+    /// Name of the node on this host; not needed when only one runs
+    #[arg(long, short)]
+    pub name: Option<String>,
+    /// Its fabric
+    #[arg(long, default_value = crate::FABRIC)]
+    pub fabric: String,
+    /// Where its sockets are
+    #[arg(long, env = "MINET_RUN_DIR", default_value = crate::RUN_DIR, value_hint = ValueHint::DirPath)]
+    pub run_dir: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `minet ping`
+#[derive(Debug, clap::Args)]
+pub struct PingArgs {
+    /// Name or number of the member
+    pub node: String,
+    /// How many requests
+    #[arg(long, short, default_value_t = 4)]
+    pub count: u32,
+    /// Seconds between two requests
+    #[arg(long, short, default_value_t = 0.2)]
+    pub interval: f64,
+    /// Bytes of payload
+    #[arg(long, short, default_value_t = 56, value_parser = clap::value_parser!(u64).range(0..=1024))]
+    pub size: u64,
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub at: At,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_people_type_is_understood() {
+        let args = Args::parse_from(["minet", "ping", "b", "-c", "3", "--json"]);
+        assert!(matches!(args.command, Command::Ping(p) if p.node == "b" && p.count == 3 && p.at.json));
+        let args = Args::parse_from(["minet", "run", "--name", "a", "--address", "10.0.0.1/8", "--peer", "[::1]:7400"]);
+        assert!(matches!(args.command, Command::Run(r) if r.address.len() == 1 && r.peer.len() == 1));
+        assert!(Args::try_parse_from(["minet", "run", "--address", "10.0.0.1"]).is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! The command `minet`.
+
+mod args;
+mod ask;
+mod table;
+
+pub use args::{Args, Command};
+
+use crate::{Config, Overrides, daemon};
+use args::RunArgs;
+use clap::{CommandFactory, Parser};
+use std::{io::Write, process::ExitCode};
+
+/// Runs the command line; returns the process's exit code. Errors go to standard error as one line.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args) {
+        Ok(code) => code,
+        Err(e) => {
+            let _ = writeln!(std::io::stderr(), "minet: {}", chain(&*e));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    match args.command {
+        Command::Run(run) => {
+            start_log(run.log.as_deref());
+            daemon::run(config(&run)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Version { json } => {
+            print(&table::version(json))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completion { shell } => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "minet", &mut out);
+            std::io::stdout().write_all(&out)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { dir } => {
+            match dir {
+                Some(dir) => clap_mangen::generate_to(Args::command(), dir)?,
+                None => clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout())?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Status(at) => ask::status(&at),
+        Command::Nodes(at) => ask::nodes(&at),
+        Command::Links(at) => ask::links(&at),
+        Command::Ports(at) => ask::ports(&at),
+        Command::Stats(at) => ask::stats(&at),
+        Command::Ping(ping) => ask::ping(&ping),
+    }
+}
+
+fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
+    let over = Overrides {
+        name: run.name.clone(),
+        id: run.id,
+        fabric: run.fabric.clone(),
+        run_dir: run.run_dir.clone(),
+        interface: run.interface.clone(),
+        mtu: run.mtu,
+        addresses: run.address.clone(),
+        listen: run.listen,
+        peers: run.peer.clone(),
+        insecure: run.insecure,
+        no_shm: run.no_shm,
+        queues: run.queues,
+        pcap: run.pcap.clone(),
+    };
+    Config::load(run.config.clone(), &over)
+}
+
+fn start_log(level: Option<&str>) {
+    let env = env_logger::Env::new().filter_or("MINET_LOG", level.unwrap_or("info"));
+    env_logger::Builder::from_env(env).format_timestamp_millis().init();
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Prints; a reader that went away is no error.
+fn print(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

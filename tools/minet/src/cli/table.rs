@@ -1,0 +1,169 @@
+//! Tables for people.
+
+use crate::control::{self, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport};
+use std::fmt::Write;
+
+/// Columns as wide as their longest cell; the first row is the heading.
+fn columns(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..count)
+        .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn heading<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_uppercase).into()
+}
+
+fn dash(text: Option<impl ToString>) -> String {
+    text.map_or("-".into(), |t| t.to_string())
+}
+
+fn micros(us: Option<f64>) -> String {
+    dash(us.map(|us| format!("{us:.0}us")))
+}
+
+pub(super) fn version(json: bool) -> String {
+    let (program, wire) = (env!("CARGO_PKG_VERSION"), messenger_core::wire::VERSION);
+    if json {
+        let value = serde_json::json!({"version": program, "wire": wire, "control": control::VERSION});
+        return format!("{value}\n");
+    }
+    format!("minet {program} (wire format {wire}, control protocol {})\n", control::VERSION)
+}
+
+pub(super) fn status(r: &StatusReport) -> String {
+    let n = &r.node;
+    let mut out = format!(
+        "node {} (id {}, incarnation {}) of fabric {}, version {}\nprocess {}, up {:.1} s, {} members, {} of {} links up\n",
+        n.name,
+        n.id,
+        n.incarnation,
+        n.fabric,
+        n.version,
+        n.pid,
+        n.uptime_ms as f64 / 1e3,
+        r.members,
+        r.links.up,
+        r.links.total
+    );
+    if n.insecure {
+        out.push_str("INSECURE: frames over UDP are in clear text\n");
+    }
+    let mut rows = vec![heading(["interface", "segment", "carrier", "mtu", "mac", "addresses"])];
+    for i in &r.interfaces {
+        let carrier = if i.carrier { "up" } else { "none" };
+        rows.push(vec![
+            i.name.clone(),
+            i.segment.clone(),
+            carrier.into(),
+            i.mtu.to_string(),
+            i.mac.clone(),
+            i.addresses.join(" "),
+        ]);
+    }
+    out + &columns(&rows)
+}
+
+pub(super) fn nodes(r: &NodesReport) -> String {
+    let mut rows = vec![heading(["id", "name", "state", "hops", "via", "carrier", "rtt", "mtu", "mac", "addresses"])];
+    for n in &r.nodes {
+        rows.push(vec![
+            n.id.to_string(),
+            n.name.clone(),
+            n.state.clone(),
+            n.hops.to_string(),
+            dash(n.via.as_ref()),
+            dash(n.carrier.as_ref()),
+            micros(n.rtt_us),
+            n.mtu.to_string(),
+            n.mac.clone(),
+            n.addresses.join(" "),
+        ]);
+    }
+    columns(&rows)
+}
+
+pub(super) fn links(r: &LinksReport) -> String {
+    let mut rows = vec![heading(["id", "peer", "carrier", "address", "state", "prio", "rtt", "since", "reason"])];
+    for l in &r.links {
+        let state = if l.active { format!("{}*", l.state) } else { l.state.clone() };
+        rows.push(vec![
+            l.id.to_string(),
+            dash(l.peer.as_ref()),
+            l.carrier.clone(),
+            l.address.clone(),
+            state,
+            l.priority.to_string(),
+            micros(l.rtt_us),
+            format!("{:.1}s", l.since_ms as f64 / 1e3),
+            l.reason.clone(),
+        ]);
+    }
+    columns(&rows) + "* carries its conduit's traffic\n"
+}
+
+pub(super) fn ports(r: &PortsReport) -> String {
+    let mut rows = vec![heading(["node", "id", "port", "frame"])];
+    for p in &r.ports {
+        rows.push(vec![p.node.clone(), p.node_id.to_string(), p.port.clone(), dash(p.frame)]);
+    }
+    columns(&rows)
+}
+
+pub(super) fn stats(r: &StatsReport) -> String {
+    let mut out = String::new();
+    for s in &r.segments {
+        let _ = writeln!(out, "segment {} on {}", s.name, s.interface);
+        let _ = writeln!(out, "  received {} frames, {} bytes", s.rx_packets, s.rx_bytes);
+        let _ = writeln!(out, "  sent     {} frames, {} bytes", s.tx_packets, s.tx_bytes);
+        for (name, n) in &s.drops {
+            let _ = writeln!(out, "  dropped  {n}: {name}");
+        }
+        for (name, n) in s.counters.iter().filter(|(_, n)| **n > 0) {
+            let _ = writeln!(out, "  {name}: {n}");
+        }
+    }
+    let mut rows =
+        vec![heading(["carrier", "sent", "bytes", "received", "bytes", "failed", "malformed", "doorbells", "calls"])];
+    for c in &r.carriers {
+        let numbers =
+            [c.sent, c.sent_bytes, c.received, c.received_bytes, c.send_failed, c.malformed, c.doorbells, c.calls];
+        rows.push([c.kind.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect());
+    }
+    out += &columns(&rows);
+    for (name, n) in r.core.iter().filter(|(_, n)| **n > 0) {
+        let _ = writeln!(out, "core {name}: {n}");
+    }
+    out
+}
+
+pub(super) fn ping(r: &PingReport) -> String {
+    let lost = 100.0 * f64::from(r.sent - r.received) / f64::from(r.sent.max(1));
+    let mut out = format!("{}: {} sent, {} received, {lost:.0}% lost", r.node, r.sent, r.received);
+    if let (Some(min), Some(avg), Some(max)) = (r.min_us, r.avg_us, r.max_us) {
+        let _ = write!(out, ", round trip min/avg/max = {min:.0}/{avg:.0}/{max:.0} us");
+    }
+    out + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [heading(["a", "long"]), vec!["value".into(), "x".into()]];
+        assert_eq!(columns(&rows), "A      LONG\nvalue  x\n");
+    }
+}

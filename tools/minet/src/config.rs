@@ -1,0 +1,383 @@
+//! What a daemon is told: one TOML file, the command line over it, a default for every key.
+//!
+//! ```
+//! let config = minet_node::Config::from_toml("name = \"a\"\n[[segment]]\nmtu = 9000\n").unwrap();
+//! assert_eq!(config.segments[0].mtu, 9000);
+//! ```
+
+mod address;
+
+use messenger_core::{Name, NameError, NodeId};
+use serde::Deserialize;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+pub use address::Cidr;
+
+/// Why a configuration is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The text is not TOML, or a key is unknown or of the wrong type.
+    #[error("{0}")]
+    Syntax(#[from] toml::de::Error),
+    /// A name is none.
+    #[error("key `{key}`: {source}")]
+    Name {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// A value is out of its bounds.
+    #[error("key `{key}`: {value} is not allowed, {allowed}")]
+    Value {
+        /// Which key.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What would be right.
+        allowed: &'static str,
+    },
+}
+
+/// How an interface shows frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// TAP with offloads: the fast one.
+    #[default]
+    Tap,
+    /// TAP without offloads.
+    Plain,
+    /// TUN: IP packets without an Ethernet header.
+    Tun,
+}
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The broadcast domain it joins.
+    pub name: Name,
+    /// The interface's name on this host.
+    pub interface: String,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// How it shows frames.
+    pub mode: Mode,
+    /// Addresses to set; `None` to derive them from the node's number.
+    pub addresses: Option<Vec<Cidr>>,
+    /// Stations may be behind it (it is in a bridge).
+    pub learn: bool,
+    /// Broadcast frames a second that one source may send.
+    pub broadcast_limit: u32,
+}
+
+/// A whole configuration, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The node's name.
+    pub name: Name,
+    /// Its number.
+    pub id: NodeId,
+    /// The fabric it belongs to.
+    pub fabric: Name,
+    /// Where sockets of this host's nodes are.
+    pub run_dir: PathBuf,
+    /// Carriers that leave the host may be in clear text.
+    pub insecure: bool,
+    /// Passes on what is meant for others.
+    pub relay: bool,
+    /// Queues of every interface, and lanes.
+    pub queues: usize,
+    /// How long a lane looks for work before it sleeps.
+    pub spin: Duration,
+    /// A capture file of everything on the carriers.
+    pub pcap: Option<PathBuf>,
+    /// Links to other nodes of this host through shared memory.
+    pub shm: bool,
+    /// Bytes of a ring, a power of two.
+    pub ring: usize,
+    /// Where to listen for UDP.
+    pub udp: Option<SocketAddr>,
+    /// Peers to greet by UDP.
+    pub peers: Vec<SocketAddr>,
+    /// An idle link gives a sign of life this often.
+    pub heartbeat: Duration,
+    /// A link is silent after so many of them.
+    pub miss_limit: u32,
+    /// The interfaces.
+    pub segments: Vec<Segment>,
+}
+
+/// Where sockets are unless told otherwise.
+pub const RUN_DIR: &str = "/run/minet";
+/// The fabric of whoever names none.
+pub const FABRIC: &str = "default";
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: Option<String>,
+    id: Option<u32>,
+    fabric: Option<String>,
+    run_dir: Option<PathBuf>,
+    insecure: Option<bool>,
+    relay: Option<bool>,
+    queues: Option<usize>,
+    spin_us: Option<u64>,
+    pcap: Option<PathBuf>,
+    #[serde(default)]
+    shm: ShmFile,
+    #[serde(default)]
+    udp: UdpFile,
+    #[serde(default)]
+    peer: Vec<PeerFile>,
+    #[serde(default)]
+    link: LinkFile,
+    #[serde(default)]
+    segment: Vec<SegmentFile>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShmFile {
+    enable: Option<bool>,
+    ring_kib: Option<usize>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UdpFile {
+    listen: Option<SocketAddr>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeerFile {
+    address: SocketAddr,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkFile {
+    heartbeat_ms: Option<u64>,
+    miss_limit: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SegmentFile {
+    name: Option<String>,
+    interface: Option<String>,
+    mtu: Option<u32>,
+    #[serde(default)]
+    mode: Mode,
+    addresses: Option<Vec<Cidr>>,
+    queues: Option<usize>,
+    learn: Option<bool>,
+    broadcast_limit: Option<u32>,
+}
+
+/// What the command line says over the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--name`
+    pub name: Option<String>,
+    /// `--id`
+    pub id: Option<u32>,
+    /// `--fabric`
+    pub fabric: Option<String>,
+    /// `--run-dir`
+    pub run_dir: Option<PathBuf>,
+    /// `--interface`, of the first segment
+    pub interface: Option<String>,
+    /// `--mtu`, of the first segment
+    pub mtu: Option<u32>,
+    /// `--address`, of the first segment
+    pub addresses: Vec<Cidr>,
+    /// `--listen`
+    pub listen: Option<SocketAddr>,
+    /// `--peer`, in addition to the file's
+    pub peers: Vec<SocketAddr>,
+    /// `--insecure`
+    pub insecure: bool,
+    /// `--no-shm`
+    pub no_shm: bool,
+    /// `--queues`
+    pub queues: Option<usize>,
+    /// `--pcap`
+    pub pcap: Option<PathBuf>,
+}
+
+impl Config {
+    /// From a file's text alone.
+    pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
+        Config::new(Some(text), &Overrides::default())
+    }
+
+    /// From a file and the command line.
+    pub fn load(path: Option<PathBuf>, over: &Overrides) -> Result<Config, ConfigError> {
+        match path {
+            None => Config::new(None, over),
+            Some(path) => match std::fs::read_to_string(&path) {
+                Ok(text) => Config::new(Some(&text), over),
+                Err(source) => Err(ConfigError::Read { path, source }),
+            },
+        }
+    }
+
+    /// From a file's text and the command line.
+    pub fn new(text: Option<&str>, over: &Overrides) -> Result<Config, ConfigError> {
+        let mut file: File = text.map(toml::from_str).transpose()?.unwrap_or_default();
+        if file.segment.is_empty() {
+            file.segment.push(SegmentFile::default());
+        }
+        if let Some(first) = file.segment.first_mut() {
+            first.interface = over.interface.clone().or(first.interface.take());
+            first.mtu = over.mtu.or(first.mtu);
+            if !over.addresses.is_empty() {
+                first.addresses = Some(over.addresses.clone());
+            }
+        }
+        let name = name("name", &over.name.clone().or(file.name).unwrap_or_else(host_name))?;
+        let id = match over.id.or(file.id) {
+            None => NodeId::from_name(&name),
+            Some(n) => NodeId::new(n).ok_or(value("id", n, "it must be 1 to 4294967294"))?,
+        };
+        let fabric = over.fabric.clone().or(file.fabric);
+        let queues = over.queues.or(file.queues).or(file.segment.iter().filter_map(|s| s.queues).max()).unwrap_or(1);
+        let ring_kib = file.shm.ring_kib.unwrap_or(1024);
+        let heartbeat = file.link.heartbeat_ms.unwrap_or(500);
+        let miss_limit = file.link.miss_limit.unwrap_or(4);
+        let spin = file.spin_us.unwrap_or(50);
+        let insecure = over.insecure || file.insecure.unwrap_or(false);
+        let udp = over.listen.or(file.udp.listen);
+        check("queues", queues, (1..=8).contains(&queues), "it must be 1 to 8")?;
+        check("spin_us", spin, spin <= 10_000, "it must be at most 10000")?;
+        let ring_ok = (256..=65_536).contains(&ring_kib) && ring_kib.is_power_of_two();
+        check("shm.ring_kib", ring_kib, ring_ok, "it must be a power of two from 256 to 65536")?;
+        check("link.heartbeat_ms", heartbeat, (10..=60_000).contains(&heartbeat), "it must be 10 to 60000")?;
+        check("link.miss_limit", miss_limit, (2..=100).contains(&miss_limit), "it must be 2 to 100")?;
+        let peers: Vec<SocketAddr> = file.peer.iter().map(|p| p.address).chain(over.peers.iter().copied()).collect();
+        if let (Some(peer), None) = (peers.first(), udp) {
+            return Err(value(
+                "peer.address",
+                peer,
+                "a peer needs `udp.listen` to be set, for example \"0.0.0.0:7400\"",
+            ));
+        }
+        if let (Some(listen), false) = (udp, insecure) {
+            let allowed = "UDP is in clear text in this version: say `insecure = true` or `--insecure` to accept that";
+            return Err(value("udp.listen", listen, allowed));
+        }
+        let segments: Vec<Segment> = file.segment.into_iter().map(segment).collect::<Result<_, _>>()?;
+        for (i, s) in segments.iter().enumerate() {
+            let twice = segments.iter().take(i).any(|t| t.name == s.name || t.interface == s.interface);
+            check("segment", &s.name, !twice, "every segment needs a name and an interface of its own")?;
+        }
+        Ok(Config {
+            id,
+            fabric: self::name("fabric", fabric.as_deref().unwrap_or(FABRIC))?,
+            run_dir: over.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
+            insecure,
+            relay: file.relay.unwrap_or(true),
+            queues,
+            spin: Duration::from_micros(spin),
+            pcap: over.pcap.clone().or(file.pcap),
+            shm: !over.no_shm && file.shm.enable.unwrap_or(true),
+            ring: ring_kib * 1024,
+            udp,
+            peers,
+            heartbeat: Duration::from_millis(heartbeat),
+            miss_limit,
+            segments,
+            name,
+        })
+    }
+}
+
+fn segment(file: SegmentFile) -> Result<Segment, ConfigError> {
+    let interface = file.interface.unwrap_or_else(|| "minet0".into());
+    let mtu = file.mtu.unwrap_or(1500);
+    let fine = (1..=15).contains(&interface.len())
+        && !interface.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control() || c == '%')
+        && !matches!(&*interface, "." | "..");
+    check("segment.interface", &interface, fine, "it must have 1 to 15 characters, no `/`, `:`, `%` or white space")?;
+    check("segment.mtu", mtu, (576..=65_521).contains(&mtu), "it must be 576 to 65521")?;
+    Ok(Segment {
+        name: name("segment.name", file.name.as_deref().unwrap_or("lan"))?,
+        interface,
+        mtu,
+        mode: file.mode,
+        addresses: file.addresses,
+        learn: file.learn.unwrap_or(false),
+        broadcast_limit: file.broadcast_limit.unwrap_or(10_000),
+    })
+}
+
+fn name(key: &'static str, text: &str) -> Result<Name, ConfigError> {
+    let name = Name::new(text).map_err(|source| ConfigError::Name { key, source })?;
+    // Names of nodes and fabrics become names of files.
+    check(key, text, !text.contains('/') && !text.starts_with('.'), "it must not have a `/` or begin with a dot")?;
+    Ok(name)
+}
+
+fn check(key: &'static str, given: impl ToString, fine: bool, allowed: &'static str) -> Result<(), ConfigError> {
+    if fine { Ok(()) } else { Err(value(key, given, allowed)) }
+}
+
+fn value(key: &'static str, given: impl ToString, allowed: &'static str) -> ConfigError {
+    ConfigError::Value { key, value: given.to_string(), allowed }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Config::from_toml(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_key_has_a_default() {
+        let config = Config::new(None, &Overrides { name: Some("a".into()), ..Overrides::default() }).unwrap();
+        assert_eq!((&*config.name, config.id, &*config.fabric), ("a", NodeId::from_name("a"), "default"));
+        assert_eq!(config.segments.len(), 1);
+        assert_eq!((&*config.segments[0].interface, config.segments[0].mtu), ("minet0", 1500));
+    }
+
+    #[test]
+    fn the_command_line_wins() {
+        let over = Overrides { mtu: Some(9000), id: Some(7), ..Overrides::default() };
+        let config = Config::new(Some("name='a'\nid=1\n[[segment]]\nmtu=1400"), &over).unwrap();
+        assert_eq!((config.id.get(), config.segments[0].mtu), (7, 9000));
+    }
+
+    #[test]
+    fn errors_say_what_was_wrong_and_what_would_be_right() {
+        assert!(error("nmae='a'").contains("unknown field `nmae`"));
+        assert!(error("name='a b'").contains("key `name`: name has a control character or white space at byte 1"));
+        assert!(error("name='../x'").contains("key `name`"));
+        assert!(error(&format!("name='{}'", "x".repeat(99))).contains("at most 63"));
+        assert!(error("name='a'\nid=0").contains("it must be 1 to 4294967294"));
+        assert!(error("name='a'\n[[segment]]\ninterface='way-too-long-name'").contains("1 to 15"));
+        assert!(error("name='a'\n[[segment]]\nmtu=70000").contains("576 to 65521"));
+        assert!(error("name='a'\n[[segment]]\naddresses=['10.0.0.1/33']").contains("at most 32"));
+        assert!(error("name='a'\n[udp]\nlisten='10.0.0.1'").contains("socket address"));
+        assert!(error("name='a'\n[udp]\nlisten='10.0.0.1:1'").contains("insecure = true"));
+        assert!(error("name='a'\n[[peer]]\naddress='10.0.0.1:1'").contains("udp.listen"));
+        assert!(error("name='a'\n[shm]\nring_kib=1000").contains("power of two"));
+        assert!(error("name='a'\n[[segment]]\n[[segment]]").contains("of its own"));
+    }
+}

@@ -1,0 +1,232 @@
+//! What the daemon answers. The same shapes are printed by `--json`.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `minet status`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The node.
+    pub node: SelfReport,
+    /// Its interfaces.
+    pub interfaces: Vec<InterfaceReport>,
+    /// Members that can be reached, this one included.
+    pub members: usize,
+    /// Its links.
+    pub links: LinkCount,
+}
+
+/// The node itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SelfReport {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Which life of it, in hexadecimal.
+    pub incarnation: String,
+    /// The fabric it belongs to.
+    pub fabric: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// Milliseconds since it started.
+    pub uptime_ms: u64,
+    /// Version of the program.
+    pub version: String,
+    /// UDP carries its frames in clear text.
+    pub insecure: bool,
+}
+
+/// An interface of the node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InterfaceReport {
+    /// Its name on the host.
+    pub name: String,
+    /// The segment it is on.
+    pub segment: String,
+    /// Whether it has a carrier: a peer of the segment can be reached.
+    pub carrier: bool,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// Its MAC address.
+    pub mac: String,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+}
+
+/// How many links there are.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct LinkCount {
+    /// Those that carry traffic.
+    pub up: usize,
+    /// All.
+    pub total: usize,
+}
+
+/// `minet nodes`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodesReport {
+    /// The members, and those that were here and are not now.
+    pub nodes: Vec<NodeReport>,
+}
+
+/// A member.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// `self`, `up` or `down`.
+    pub state: String,
+    /// The node that relays to it; none when it is a neighbour.
+    pub via: Option<String>,
+    /// Links on the way to it.
+    pub hops: u8,
+    /// The carrier of the first link on the way.
+    pub carrier: Option<String>,
+    /// Its MAC address.
+    pub mac: String,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+    /// Which life of it, in hexadecimal.
+    pub incarnation: String,
+    /// MTU of its first interface, in bytes.
+    pub mtu: u32,
+    /// Round trip of the first link on the way, in microseconds.
+    pub rtt_us: Option<f64>,
+}
+
+/// `minet links`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinksReport {
+    /// The links.
+    pub links: Vec<LinkReport>,
+}
+
+/// A link.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinkReport {
+    /// Its number.
+    pub id: u32,
+    /// The peer's name, once known.
+    pub peer: Option<String>,
+    /// The peer's number, once known.
+    pub peer_id: Option<u32>,
+    /// The carrier's kind.
+    pub carrier: String,
+    /// The peer's address on it.
+    pub address: String,
+    /// `greeting`, `up`, `quiesced` or `down`.
+    pub state: String,
+    /// It carries its conduit's traffic.
+    pub active: bool,
+    /// The lowest number of a conduit's live links is active.
+    pub priority: u8,
+    /// Round trip in microseconds.
+    pub rtt_us: Option<f64>,
+    /// Why it is in its state.
+    pub reason: String,
+    /// Milliseconds in that state.
+    pub since_ms: u64,
+    /// How often the state changed.
+    pub changes: u32,
+    /// Largest message in bytes.
+    pub message: u32,
+    /// Frame messages sent on it.
+    pub sent: u64,
+    /// Messages received on it.
+    pub received: u64,
+}
+
+/// `minet ports`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PortsReport {
+    /// The ports.
+    pub ports: Vec<PortReport>,
+}
+
+/// A port of a member.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PortReport {
+    /// The member's name.
+    pub node: String,
+    /// The member's number.
+    pub node_id: u32,
+    /// The port's name.
+    pub port: String,
+    /// Largest Ethernet frame it takes in bytes; none for a port that takes no frames.
+    pub frame: Option<u32>,
+}
+
+/// `minet stats`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatsReport {
+    /// Counters of every interface.
+    pub segments: Vec<SegmentReport>,
+    /// Counters of every carrier.
+    pub carriers: Vec<CarrierReport>,
+    /// Messages of the core that came to nothing, by reason.
+    pub core: BTreeMap<String, u64>,
+}
+
+/// Counters of an interface, as `ip -s link` counts them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SegmentReport {
+    /// The segment.
+    pub name: String,
+    /// The interface.
+    pub interface: String,
+    /// Frames given to the kernel.
+    pub rx_packets: u64,
+    /// Their bytes.
+    pub rx_bytes: u64,
+    /// Frames taken from the kernel.
+    pub tx_packets: u64,
+    /// Their bytes.
+    pub tx_bytes: u64,
+    /// Frames dropped, by reason; only reasons that occurred.
+    pub drops: BTreeMap<String, u64>,
+    /// The rest.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// Counters of a carrier, over all lanes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CarrierReport {
+    /// `shm`, `udp`, …
+    pub kind: String,
+    /// Messages sent.
+    pub sent: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Messages received.
+    pub received: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
+    /// Messages that the system refused.
+    pub send_failed: u64,
+    /// Received bytes that were no message.
+    pub malformed: u64,
+    /// Doorbells rung.
+    pub doorbells: u64,
+    /// System calls made.
+    pub calls: u64,
+}
+
+/// `minet ping`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PingReport {
+    /// The member's name.
+    pub node: String,
+    /// Requests sent.
+    pub sent: u32,
+    /// Answers received.
+    pub received: u32,
+    /// Shortest round trip in microseconds.
+    pub min_us: Option<f64>,
+    /// Mean round trip in microseconds.
+    pub avg_us: Option<f64>,
+    /// Longest round trip in microseconds.
+    pub max_us: Option<f64>,
+}

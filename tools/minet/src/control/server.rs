@@ -1,0 +1,181 @@
+//! The answering end, driven by the control thread's poll loop.
+
+use super::{Ask, Failure, Request, VERSION};
+use mio::{
+    Interest, Registry, Token,
+    net::{UnixListener, UnixStream},
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    io::{self, Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// Connections at one time; more are turned away.
+const CLIENTS: usize = 32;
+/// Longest request line in bytes.
+const LINE: usize = 4096;
+/// Most bytes that wait for a client that does not read.
+const BACKLOG: usize = 4 << 20;
+
+/// A request and who made it.
+pub(crate) struct Asked {
+    pub(crate) client: Token,
+    pub(crate) ask: Ask,
+}
+
+/// The control socket and its clients.
+pub(crate) struct Server {
+    listener: UnixListener,
+    path: PathBuf,
+    own: Token,
+    clients: BTreeMap<Token, Client>,
+    next: usize,
+}
+
+struct Client {
+    stream: UnixStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Server {
+    /// Listens at `path`, in place of a socket that a dead daemon left. Clients get tokens from `first` on.
+    pub(crate) fn bind(path: &Path, registry: &Registry, own: Token, first: usize) -> io::Result<Server> {
+        // Whoever holds the node's lock owns this name; what stands there is a dead daemon's.
+        let fresh = path.with_extension("ctl.new");
+        for old in [path, &fresh] {
+            match std::fs::remove_file(old) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        let mut listener = UnixListener::bind(&fresh)?;
+        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&fresh, path)?;
+        registry.register(&mut listener, own, Interest::READABLE)?;
+        Ok(Server { listener, path: path.to_path_buf(), own, clients: BTreeMap::new(), next: first })
+    }
+
+    /// Whether a token is of this server.
+    pub(crate) fn owns(&self, token: Token) -> bool {
+        token == self.own || self.clients.contains_key(&token)
+    }
+
+    /// Does what a token's readiness allows; returns what was asked.
+    pub(crate) fn handle(&mut self, token: Token, registry: &Registry) -> Vec<Asked> {
+        if token == self.own {
+            self.accept(registry);
+            return Vec::new();
+        }
+        let Some(client) = self.clients.get_mut(&token) else { return Vec::new() };
+        let open = client.read() && client.write();
+        let mut asked = Vec::new();
+        let mut failures = Vec::new();
+        for line in client.lines() {
+            match serde_json::from_slice::<Request>(&line) {
+                Ok(Request { v: VERSION, ask }) => asked.push(Asked { client: token, ask }),
+                Ok(Request { v, .. }) => failures.push(format!("control protocol {v}, this daemon speaks {VERSION}")),
+                Err(e) => failures.push(format!("request is not understood: {e}")),
+            }
+        }
+        if client.input.len() > LINE {
+            failures.push(format!("request is longer than {LINE} bytes"));
+            client.input.clear();
+        }
+        for error in failures {
+            client.push(&Failure { error });
+        }
+        if !open || !client.write() {
+            self.drop_client(token, registry);
+        }
+        asked
+    }
+
+    /// Sends an answer.
+    pub(crate) fn answer(&mut self, token: Token, registry: &Registry, answer: &impl Serialize) {
+        let Some(client) = self.clients.get_mut(&token) else { return };
+        client.push(answer);
+        if !client.write() || client.output.len() > BACKLOG {
+            self.drop_client(token, registry);
+        }
+    }
+
+    /// Sends why there is no answer.
+    pub(crate) fn refuse(&mut self, token: Token, registry: &Registry, error: impl Into<String>) {
+        self.answer(token, registry, &Failure { error: error.into() });
+    }
+
+    fn accept(&mut self, registry: &Registry) {
+        while let Ok((mut stream, _)) = self.listener.accept() {
+            if self.clients.len() >= CLIENTS {
+                log::warn!("control socket: more than {CLIENTS} clients, one turned away");
+                continue;
+            }
+            let token = Token(self.next);
+            self.next += 1;
+            if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
+                self.clients.insert(token, Client { stream, input: Vec::new(), output: Vec::new() });
+            }
+        }
+    }
+
+    fn drop_client(&mut self, token: Token, registry: &Registry) {
+        if let Some(mut client) = self.clients.remove(&token) {
+            let _ = registry.deregister(&mut client.stream);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Client {
+    /// Reads what is there; `false` when the client is gone.
+    fn read(&mut self) -> bool {
+        let mut chunk = [0; 1024];
+        while self.input.len() <= LINE {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return false,
+                Ok(n) => self.input.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Writes what waits, as far as it goes; `false` when the client is gone.
+    fn write(&mut self) -> bool {
+        while !self.output.is_empty() {
+            match self.stream.write(&self.output) {
+                Ok(n) => drop(self.output.drain(..n)),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// The whole lines that were read.
+    fn lines(&mut self) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        while let Some(end) = self.input.iter().position(|b| *b == b'\n') {
+            lines.push(self.input.drain(..=end).collect());
+        }
+        lines
+    }
+
+    fn push(&mut self, answer: &impl Serialize) {
+        if serde_json::to_writer(&mut self.output, answer).is_ok() {
+            self.output.push(b'\n');
+        }
+    }
+}

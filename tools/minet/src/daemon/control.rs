@@ -1,0 +1,462 @@
+//! The control thread: waits for whatever happens, lets the core conclude from it, and follows that up.
+
+use super::{
+    DaemonError, Lanes, SHM, UDP,
+    interface::Attached,
+    local::{Local, Met},
+    publish,
+    reports::Reporter,
+    signals::Signals,
+    wires::{Wire, Wires},
+};
+use crate::{
+    Config,
+    clock::Clock,
+    control::{Ask, Asked, PingReport, Server},
+    lane::{Command, Inbox, Report},
+    snapshot::Snapshot,
+};
+use arc_swap::ArcSwap;
+use fabric::{Channel, Origin, Peer, shm, udp};
+use messenger_core::{
+    Event, LinkId, LinkSpec, Node, NodeId, Reason, Time,
+    wire::{Header, Kind},
+};
+use minet::{Learned, Stations};
+use mio::{Events, Interest, Poll, Token, unix::SourceFd};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Who is who in the poll set.
+pub(super) struct Tokens;
+
+impl Tokens {
+    pub(super) const INBOX: Token = Token(0);
+    pub(super) const SIGNAL: Token = Token(1);
+    const LISTENER: Token = Token(2);
+    const WATCH: Token = Token(3);
+    pub(super) const CONTROL: Token = Token(4);
+    const INTERFACES: usize = 16;
+    /// Meetings and lifelines count up from here; clients of the control socket from far above.
+    pub(super) const LOCAL: usize = 1024;
+    pub(super) const CLIENTS: usize = 1 << 40;
+}
+
+/// The lowest number wins in a conduit.
+const PRIORITY: [u8; 2] = [10, 30];
+/// Strangers that may be greeting at one time.
+const STRANGERS: usize = 256;
+/// How long `minet ping` waits for one answer.
+const PING_PATIENCE: Duration = Duration::from_secs(1);
+/// How often silent stations are forgotten.
+const EXPIRE: Duration = Duration::from_secs(10);
+
+/// The control thread's state.
+pub(super) struct Control {
+    config: Config,
+    clock: Clock,
+    node: Node,
+    // Before the interfaces: lanes end before the interfaces they use go away.
+    lanes: Lanes,
+    wires: Wires,
+    attached: Vec<Attached>,
+    stations: Vec<Stations>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    inbox: Arc<Inbox>,
+    local: Local,
+    server: Server,
+    pings: BTreeMap<u64, Asking>,
+    strangers: usize,
+    expire: Instant,
+    dirty: bool,
+}
+
+/// Somebody who waits for an answer to a ping.
+struct Asking {
+    client: Token,
+    name: String,
+    until: Instant,
+}
+
+impl Control {
+    #[allow(clippy::too_many_arguments, reason = "everything the daemon set up, once")]
+    pub(super) fn new(
+        config: Config,
+        clock: Clock,
+        node: Node,
+        attached: Vec<Attached>,
+        lanes: Lanes,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        inbox: Arc<Inbox>,
+        local: Local,
+        server: Server,
+    ) -> Control {
+        let stations = attached.iter().map(|_| Stations::new()).collect();
+        Control {
+            config,
+            clock,
+            node,
+            lanes,
+            wires: Wires::default(),
+            attached,
+            stations,
+            snapshot,
+            inbox,
+            local,
+            server,
+            pings: BTreeMap::new(),
+            strangers: 0,
+            expire: Instant::now() + EXPIRE,
+            dirty: true,
+        }
+    }
+
+    /// Runs until a signal says stop.
+    pub(super) fn run(mut self, mut poll: Poll, mut signals: Signals) -> Result<(), DaemonError> {
+        self.start(&poll).map_err(DaemonError::system("cannot watch the sockets"))?;
+        let mut events = Events::with_capacity(256);
+        loop {
+            self.follow_up();
+            match poll.poll(&mut events, self.timeout()) {
+                Err(e) if e.kind() != std::io::ErrorKind::Interrupted => {
+                    return Err(DaemonError::System { what: "cannot wait for events", source: e });
+                }
+                _ => {}
+            }
+            for event in &events {
+                if event.token() == Tokens::SIGNAL && signals.came() {
+                    self.stop();
+                    return Ok(());
+                }
+                self.handle(event.token(), &poll);
+            }
+            if let Some(gone) = self.attached.iter().find(|a| a.is_gone()) {
+                let name = gone.config.interface.clone();
+                self.stop();
+                return Err(DaemonError::InterfaceGone(name));
+            }
+            self.handle_time(&poll);
+        }
+    }
+
+    fn start(&mut self, poll: &Poll) -> std::io::Result<()> {
+        let registry = poll.registry();
+        self.local.register(registry, Tokens::LISTENER, Tokens::WATCH)?;
+        for (i, attached) in self.attached.iter().enumerate() {
+            let token = Token(Tokens::INTERFACES + i);
+            registry.register(&mut SourceFd(&attached.as_fd().as_raw_fd()), token, Interest::READABLE)?;
+        }
+        self.tell_attachments();
+        for peer in self.config.peers.clone() {
+            self.open_udp(peer, true);
+        }
+        let met = self.local.call_all(registry);
+        self.meet(met);
+        log::info!(
+            "node {} (id {}, incarnation {}) of fabric {} is ready",
+            self.node.name(),
+            self.node.id(),
+            self.node.incarnation(),
+            self.config.fabric
+        );
+        // Without a supervisor that wants to know, there is nothing to tell.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        log::info!("stopping");
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.node.shut_down(self.clock.now());
+        self.send_all();
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let core = self.node.poll_timeout().map(|at| at.since(self.clock.now()));
+        let until = |at: Instant| at.saturating_duration_since(Instant::now());
+        let pings = self.pings.values().map(|p| until(p.until)).min();
+        let learns = self.attached.iter().any(|a| a.config.learn);
+        let expire = learns.then(|| until(self.expire));
+        [core, self.local.timeout(), pings, expire].into_iter().flatten().min()
+    }
+
+    fn handle(&mut self, token: Token, poll: &Poll) {
+        let registry = poll.registry();
+        match token {
+            Tokens::INBOX => self.handle_inbox(),
+            Tokens::LISTENER => {
+                let met = self.local.handle_listener(registry);
+                self.meet(met);
+            }
+            Tokens::WATCH => {
+                let met = self.local.handle_watch(registry);
+                self.meet(met);
+            }
+            token if self.server.owns(token) => {
+                for asked in self.server.handle(token, registry) {
+                    self.answer(asked, poll);
+                }
+            }
+            Token(n) if (Tokens::INTERFACES..Tokens::INTERFACES + self.attached.len()).contains(&n) => {
+                if self.attached.get_mut(n - Tokens::INTERFACES).is_some_and(Attached::changed) {
+                    self.tell_attachments();
+                    self.dirty = true;
+                }
+            }
+            token if self.local.is_dead(token) => {
+                if let Some(link) = self.wires.of_life(token) {
+                    self.node.close_link(self.clock.now(), link, Reason::CarrierLost);
+                }
+                self.local.forget(registry, token);
+                let met = self.local.call_all(registry);
+                self.meet(met);
+            }
+            token => {
+                let met = self.local.advance(registry, token);
+                self.meet(met);
+            }
+        }
+    }
+
+    fn handle_time(&mut self, poll: &Poll) {
+        let now = self.clock.now();
+        if self.node.poll_timeout().is_some_and(|at| at <= now) {
+            for (link, wire) in self.wires.iter_mut() {
+                let (heard, sent) = wire.news();
+                self.node.handle_traffic(now, link, heard, sent);
+            }
+            self.node.handle_timeout(now);
+        }
+        if self.local.timeout() == Some(Duration::ZERO) {
+            let met = self.local.handle_timeout(poll.registry());
+            self.meet(met);
+        }
+        let late: Vec<u64> = self.pings.iter().filter(|(_, p)| p.until <= Instant::now()).map(|(t, _)| *t).collect();
+        for token in late {
+            self.answer_ping(token, None, poll);
+        }
+        if self.expire <= Instant::now() {
+            self.expire = Instant::now() + EXPIRE;
+            for stations in &mut self.stations {
+                self.dirty |= stations.expire(now);
+            }
+        }
+        self.take_events(poll);
+    }
+
+    /// Sends what the core has to say and publishes what changed.
+    fn follow_up(&mut self) {
+        self.send_all();
+        if !std::mem::take(&mut self.dirty) {
+            return;
+        }
+        let snapshot = publish::snapshot(&self.node, &self.wires, &self.attached, &self.stations, &self.lanes);
+        for (attached, table) in self.attached.iter_mut().zip(&snapshot.tables) {
+            let on = table.members().iter().any(|m| m.hop.is_some());
+            if attached.set_carrier(on) {
+                log::info!("interface {}: {}", attached.config.interface, if on { "carrier" } else { "no carrier" });
+            }
+        }
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    fn send_all(&mut self) {
+        let Some(mailbox) = self.lanes.mailboxes.first() else { return };
+        while let Some(transmit) = self.node.poll_transmit() {
+            let Some(wire) = self.wires.get(transmit.link) else { continue };
+            let channel = Channel(wire.channel);
+            mailbox.give(Command::Send { carrier: wire.carrier, channel, bytes: transmit.bytes });
+        }
+    }
+
+    fn take_events(&mut self, poll: &Poll) {
+        while let Some(event) = self.node.poll_event() {
+            self.dirty = true;
+            match event {
+                Event::LinkUp { link, peer } => log::info!("link {link} to {} is up", self.called(peer)),
+                Event::LinkDown { link, peer, reason } => {
+                    log::info!("link {link} to {} is down: {reason}", self.called(peer));
+                }
+                Event::LinkClosed { link, .. } => self.close_wire(link, poll),
+                Event::LinkRefused { link, peer, why, ours } => {
+                    let who = peer.map_or("a peer".into(), |p| self.called(p));
+                    let by = if ours { "refused by this node" } else { "refused by the peer" };
+                    log::warn!("link {link} to {who}: {by}: {why}");
+                }
+                Event::Switched { peer, from: Some(from), to: Some(to) } => {
+                    log::info!("conduit to {}: from link {from} to link {to}", self.called(peer));
+                }
+                Event::Switched { .. } | Event::MemberChanged(_) => {}
+                Event::MemberUp(node) => log::info!("member {} is here", self.called(node)),
+                Event::MemberDown(node) => {
+                    log::info!("member {} cannot be reached", self.called(node));
+                    for stations in &mut self.stations {
+                        stations.forget(node);
+                    }
+                }
+                Event::DuplicateNode { name } => {
+                    log::error!(
+                        "id {} is also that of the node named {name}: give one of them another id",
+                        self.node.id()
+                    );
+                }
+                Event::Pong(pong) => self.answer_ping(pong.token, Some(pong.round_trip), poll),
+            }
+        }
+    }
+
+    /// A node as people call it.
+    fn called(&self, node: NodeId) -> String {
+        let record = self.node.member(node).or_else(|| self.node.departed().find(|d| d.node == node));
+        match record {
+            Some(record) => format!("{} (id {node})", record.name),
+            None => format!("id {node}"),
+        }
+    }
+
+    fn close_wire(&mut self, link: LinkId, poll: &Poll) {
+        let Some(wire) = self.wires.detach(&self.lanes, link) else { return };
+        if wire.socket.is_some_and(|s| !self.config.peers.contains(&s)) {
+            self.strangers = self.strangers.saturating_sub(1);
+        }
+        if let Some(token) = wire.life {
+            self.local.forget(poll.registry(), token);
+        }
+    }
+
+    fn tell_attachments(&mut self) {
+        let all = self.attached.iter().map(Attached::attachment).collect();
+        self.node.set_attachments(self.clock.now(), all);
+    }
+
+    /// Links up with local peers that were met.
+    fn meet(&mut self, met: impl IntoIterator<Item = Met>) {
+        for Met { token, name, session } in met {
+            let shm::Session { peer, rings, life, .. } = *session;
+            let Some(channel) = self.wires.channel(SHM) else {
+                log::error!("shm: more peers than this node can carry");
+                continue;
+            };
+            let message = shm::MESSAGE_MOST.min(self.config.ring / 4) as u32;
+            let spec = LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, lasting: true };
+            let mut wire = Wires::new_wire(SHM, channel, format!("{name}, process {}", peer.pid));
+            wire.life = Some(token);
+            self.local.keep(token, name, life);
+            self.link(spec, wire, rings.into_iter().map(Peer::Shm).collect());
+        }
+    }
+
+    /// Links up with a UDP peer.
+    fn open_udp(&mut self, address: SocketAddr, lasting: bool) -> Option<LinkId> {
+        let channel = self.wires.channel(UDP)?;
+        let message = u32::try_from(udp::message_most(address)).unwrap_or(u32::MAX);
+        let spec = LinkSpec { carrier: "udp", priority: PRIORITY[UDP], message, expect: None, lasting };
+        let mut wire = Wires::new_wire(UDP, channel, address.to_string());
+        wire.socket = Some(address);
+        let peers = self.lanes.mailboxes.iter().map(|_| Peer::Address(address)).collect();
+        Some(self.link(spec, wire, peers))
+    }
+
+    fn link(&mut self, spec: LinkSpec, wire: Wire, peers: Vec<Peer>) -> LinkId {
+        let link = self.node.open_link(self.clock.now(), spec);
+        self.wires.attach(&self.lanes, link, wire, peers);
+        self.dirty = true;
+        link
+    }
+
+    fn handle_inbox(&mut self) {
+        while let Some(report) = self.inbox.next() {
+            let now = self.clock.now();
+            match report {
+                Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
+                Report::Sighting { segment, sighting } => {
+                    let Some(stations) = self.stations.get_mut(segment) else { continue };
+                    match stations.learn(now, sighting) {
+                        Learned::Same | Learned::Refused => {}
+                        Learned::Blocked => {
+                            log::warn!("station {} moves to and fro: a bridge loop? It is blocked", sighting.mac);
+                            self.dirty = true;
+                        }
+                        Learned::New | Learned::Moved(_) => self.dirty = true,
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle_message(&mut self, now: Time, carrier: usize, origin: Origin, bytes: &[u8]) {
+        let link = match origin {
+            Origin::Channel(channel) => self.wires.of_channel(carrier, channel.0),
+            Origin::Stranger(from) => self.wires.of_socket(from).or_else(|| self.welcome(from, bytes)),
+        };
+        if let Some(link) = link {
+            self.node.handle_message(now, link, bytes);
+        }
+    }
+
+    /// A link for a stranger that greets.
+    fn welcome(&mut self, from: SocketAddr, bytes: &[u8]) -> Option<LinkId> {
+        let greets = match Header::parse(bytes) {
+            Ok(header) => header.kind == Kind::Link && header.body(bytes).is_ok_and(|b| b.first() == Some(&1)),
+            // Another version's node is to be told so.
+            Err(messenger_core::wire::WireError::Version(_)) => bytes.len() >= Header::LEN && bytes.get(1) == Some(&0),
+            Err(_) => false,
+        };
+        if !greets || self.strangers >= STRANGERS {
+            return None;
+        }
+        self.strangers += 1;
+        self.open_udp(from, false)
+    }
+
+    fn answer(&mut self, Asked { client, ask }: Asked, poll: &Poll) {
+        let registry = poll.registry();
+        let reporter = Reporter {
+            config: &self.config,
+            node: &self.node,
+            wires: &self.wires,
+            attached: &self.attached,
+            lanes: &self.lanes,
+            inbox: &self.inbox,
+            now: self.clock.now(),
+        };
+        match ask {
+            Ask::Status => self.server.answer(client, registry, &reporter.status()),
+            Ask::Nodes => self.server.answer(client, registry, &reporter.nodes()),
+            Ask::Links => self.server.answer(client, registry, &reporter.links()),
+            Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
+            Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
+            Ask::Ping { node, size } => self.ping(client, &node, size, poll),
+        }
+    }
+
+    fn ping(&mut self, client: Token, text: &str, size: usize, poll: &Poll) {
+        let wanted: Option<u32> = text.parse().ok();
+        let member = self.node.members().find(|r| &*r.name == text || wanted == Some(r.node.get()));
+        let Some((node, name)) = member.map(|r| (r.node, r.name.to_string())) else {
+            let error = format!("no member has the name or number `{text}` (`minet nodes` lists them)");
+            return self.server.refuse(client, poll.registry(), error);
+        };
+        match self.node.ping(self.clock.now(), node, size.min(1024)) {
+            Some(token) => {
+                let until = Instant::now() + PING_PATIENCE;
+                self.pings.insert(token, Asking { client, name, until });
+                self.take_events(poll);
+            }
+            None => self.server.refuse(client, poll.registry(), format!("no way leads to {name}")),
+        }
+    }
+
+    fn answer_ping(&mut self, token: u64, time: Option<Duration>, poll: &Poll) {
+        let Some(Asking { client, name, .. }) = self.pings.remove(&token) else { return };
+        let us = time.map(|t| t.as_nanos() as f64 / 1e3);
+        let report =
+            PingReport { node: name, sent: 1, received: u32::from(us.is_some()), min_us: us, avg_us: us, max_us: us };
+        self.server.answer(client, poll.registry(), &report);
+    }
+}

@@ -1,0 +1,245 @@
+//! The daemon: one process a node.
+//!
+//! The control thread (this one) has the node's core, timers, meetings, the control socket and netlink; lanes carry
+//! frames. What is set up here is taken down when it is dropped, in the reverse order; what a killed daemon left is
+//! taken over by the next.
+
+mod control;
+mod interface;
+mod local;
+mod publish;
+mod reports;
+mod signals;
+mod wires;
+
+use crate::{
+    Config,
+    clock::Clock,
+    lane::{Inbox, Lane, Mailbox, Parts, Port},
+    snapshot::Snapshot,
+};
+use arc_swap::ArcSwap;
+use control::{Control, Tokens};
+use fabric::{
+    Carrier,
+    middleware::{LINKTYPE_USER0, Pcap},
+    shm::{self, Lock, Shm},
+    udp::{Udp, UdpError},
+};
+use interface::Attached;
+use local::Local;
+use messenger_core::{Incarnation, Node, NodeConfig};
+use minet::Switch;
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Why a daemon did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The name or the run-time directory cannot be had.
+    #[error(transparent)]
+    Bind(#[from] shm::BindError),
+    /// The interface cannot be made.
+    #[error(transparent)]
+    Interface(#[from] netif::Error),
+    /// Somebody removed the interface; without it there is nothing to do.
+    #[error("interface {0} was removed by somebody else")]
+    InterfaceGone(String),
+    /// UDP cannot be had.
+    #[error(transparent)]
+    Udp(#[from] UdpError),
+    /// The capture file cannot be made.
+    #[error("cannot write the capture file {path}")]
+    Pcap {
+        /// Which.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The control socket cannot be made.
+    #[error("cannot make the control socket {path}")]
+    Control {
+        /// Where.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The system is short of something.
+    #[error("{what}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The system's word.
+        source: io::Error,
+    },
+}
+
+impl DaemonError {
+    fn system(what: &'static str) -> impl Fn(io::Error) -> DaemonError {
+        move |source| DaemonError::System { what, source }
+    }
+}
+
+/// Numbers of the carriers in every lane.
+const SHM: usize = 0;
+const UDP: usize = 1;
+
+/// Runs a node until it is told to stop (SIGTERM, SIGINT).
+///
+/// # Errors
+/// Whatever keeps it from starting; see [`DaemonError`].
+pub fn run(config: Config) -> Result<(), DaemonError> {
+    let clock = Clock::start();
+    let poll = mio::Poll::new().map_err(DaemonError::system("cannot make a poll set"))?;
+    let signals = signals::Signals::new(poll.registry(), Tokens::SIGNAL)
+        .map_err(DaemonError::system("cannot listen to signals"))?;
+    let dir = config.run_dir.join(&*config.fabric);
+    // A name is taken first: two daemons of one name would fight over everything else.
+    let (listener, _lock) = if config.shm {
+        (Some(shm::Listener::bind(&dir, &config.name)?), None)
+    } else {
+        (None, Some(Lock::take_in(&dir, &config.name)?))
+    };
+    let mut attached: Vec<Attached> = Vec::new();
+    for segment in &config.segments {
+        attached.push(Attached::open(&config, segment)?);
+    }
+    let waker = mio::Waker::new(poll.registry(), Tokens::INBOX).map_err(DaemonError::system("cannot make a waker"))?;
+    let inbox = Arc::new(Inbox::new(waker));
+    let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
+    let (lanes, doorbells) = lanes(&config, clock, &mut attached, &snapshot, &inbox)?;
+    let local = Local::new(listener, dir.clone(), &config, doorbells)?;
+    let path = dir.join(format!("{}.ctl", config.name));
+    let server = crate::control::Server::bind(&path, poll.registry(), Tokens::CONTROL, Tokens::CLIENTS)
+        .map_err(|source| DaemonError::Control { path, source })?;
+    let node = Node::new(node_config(&config, &attached)?, clock.now());
+    warn_of_clear_text(&config);
+    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, server);
+    control.run(poll, signals)
+}
+
+fn warn_of_clear_text(config: &Config) {
+    if let (Some(address), true) = (config.udp, config.insecure) {
+        log::warn!("insecure = true: frames over UDP ({address}) are in clear text and anyone who reaches it may join");
+    }
+}
+
+fn node_config(config: &Config, attached: &[Attached]) -> Result<NodeConfig, DaemonError> {
+    let mut random = [0; 12];
+    getrandom::fill(&mut random).map_err(|e| DaemonError::System {
+        what: "cannot get random bytes",
+        source: io::Error::other(e.to_string()),
+    })?;
+    let [a, b, c, d, seed @ ..] = random;
+    let version = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
+    Ok(NodeConfig {
+        node: config.id,
+        name: config.name.clone(),
+        fabric: config.fabric.clone(),
+        incarnation: Incarnation::new(u32::from_le_bytes([a, b, c, d])),
+        version,
+        seed: u64::from_le_bytes(seed),
+        interval: config.heartbeat,
+        miss_limit: config.miss_limit,
+        relay: config.relay,
+        frame: attached.iter().map(Attached::largest_frame).max().unwrap_or(0),
+        offloads: attached.first().map_or(0, |a| a.offloads.bits()),
+    })
+}
+
+/// The lanes' threads and mailboxes. Dropping it stops them.
+pub(crate) struct Lanes {
+    pub(crate) mailboxes: Vec<Arc<Mailbox>>,
+    threads: Vec<JoinHandle<()>>,
+    /// The kinds of the carriers, in order.
+    pub(crate) kinds: Vec<&'static str>,
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        for mailbox in &self.mailboxes {
+            mailbox.give(crate::lane::Command::Stop);
+        }
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("a lane ended in a panic");
+            }
+        }
+    }
+}
+
+type Started = (Lanes, Vec<OwnedFd>);
+
+fn lanes(
+    config: &Config,
+    clock: Clock,
+    attached: &mut [Attached],
+    snapshot: &Arc<ArcSwap<Snapshot>>,
+    inbox: &Arc<Inbox>,
+) -> Result<Started, DaemonError> {
+    let mut lanes = Lanes { mailboxes: Vec::new(), threads: Vec::new(), kinds: vec!["shm"] };
+    let mut doorbells = Vec::new();
+    let mut udp = config.udp.map(Udp::bind).transpose()?;
+    if udp.is_some() {
+        lanes.kinds.push("udp");
+    }
+    let mut parts = Vec::new();
+    for at in 0..config.queues {
+        let shm = Shm::new().map_err(DaemonError::system("cannot make a doorbell"))?;
+        doorbells.push(shm.doorbell().map_err(DaemonError::system("cannot copy a doorbell"))?);
+        let mut carriers: Vec<Box<dyn Carrier>> = vec![capture(config, at, "shm", shm)?];
+        let own = match &udp {
+            // The last lane takes the socket itself; all others share it.
+            Some(shared) if at + 1 < config.queues => {
+                Some(shared.share().map_err(DaemonError::system("cannot copy the UDP socket"))?)
+            }
+            _ => udp.take(),
+        };
+        if let Some(udp) = own {
+            carriers.push(capture(config, at, "udp", udp)?);
+        }
+        let ports = attached.iter_mut().filter_map(|a| port(a, at)).collect::<Vec<Port>>();
+        let mailbox = Mailbox::new(ports.len(), carriers.len());
+        let mailbox = Arc::new(mailbox.map_err(DaemonError::system("cannot make a doorbell"))?);
+        lanes.mailboxes.push(mailbox.clone());
+        let (snapshot, inbox) = (snapshot.clone(), inbox.clone());
+        parts.push(Parts { ports, carriers, snapshot, mailbox, inbox, clock, spin: config.spin });
+    }
+    for (at, parts) in parts.into_iter().enumerate() {
+        let thread = thread::Builder::new().name(format!("lane-{at}")).spawn(move || Lane::new(parts).run());
+        lanes.threads.push(thread.map_err(DaemonError::system("cannot start a lane"))?);
+    }
+    Ok((lanes, doorbells))
+}
+
+fn port(attached: &mut Attached, lane: usize) -> Option<Port> {
+    Some(Port {
+        segment: attached.segment,
+        fd: attached.take_queue()?,
+        vnet: attached.vnet,
+        tun: attached.tun,
+        offloads: attached.offloads,
+        switch: Switch::for_lane(lane as u8),
+    })
+}
+
+/// The carrier, with a capture around it where one is wanted.
+fn capture<C: Carrier + 'static>(
+    config: &Config,
+    lane: usize,
+    kind: &str,
+    carrier: C,
+) -> Result<Box<dyn Carrier>, DaemonError> {
+    let Some(path) = &config.pcap else { return Ok(Box::new(carrier)) };
+    let path = path.with_extension(format!("{kind}{lane}.pcap"));
+    match Pcap::create(carrier, &path, LINKTYPE_USER0) {
+        Ok(carrier) => Ok(Box::new(carrier)),
+        Err(source) => Err(DaemonError::Pcap { path, source }),
+    }
+}

@@ -1,0 +1,131 @@
+//! Which link of the core is which channel of which carrier.
+
+use super::Lanes;
+use crate::lane::{Activity, Command};
+use fabric::{Channel, Peer};
+use messenger_core::LinkId;
+use mio::Token;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+/// Channels of one carrier at one time.
+const CHANNELS: u32 = 4096;
+
+/// A link's other side.
+pub(super) struct Wire {
+    pub(super) carrier: usize,
+    pub(super) channel: u32,
+    /// For people.
+    pub(super) address: String,
+    /// Where a UDP peer is.
+    pub(super) socket: Option<SocketAddr>,
+    /// The token of a local peer's lifeline.
+    pub(super) life: Option<Token>,
+    /// One a lane.
+    activity: Vec<Arc<Activity>>,
+    seen: (u64, u64),
+}
+
+impl Wire {
+    /// Frames sent and received.
+    pub(super) fn traffic(&self) -> (u64, u64) {
+        self.activity
+            .iter()
+            .fold((0, 0), |(s, r), a| (s + a.sent.load(Ordering::Relaxed), r + a.received.load(Ordering::Relaxed)))
+    }
+
+    /// Whether there were frames received, and sent, since the last look.
+    pub(super) fn news(&mut self) -> (bool, bool) {
+        let (sent, received) = self.traffic();
+        let (old_sent, old_received) = std::mem::replace(&mut self.seen, (sent, received));
+        (received != old_received, sent != old_sent)
+    }
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Wires {
+    by_link: BTreeMap<LinkId, Wire>,
+    by_channel: HashMap<(usize, u32), LinkId>,
+    by_socket: HashMap<SocketAddr, LinkId>,
+    /// Channel numbers that were used and are free, by carrier; the longest free first.
+    free: HashMap<usize, VecDeque<u32>>,
+    used: HashMap<usize, u32>,
+}
+
+impl Wires {
+    pub(super) fn get(&self, link: LinkId) -> Option<&Wire> {
+        self.by_link.get(&link)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Wire)> {
+        self.by_link.iter().map(|(l, w)| (*l, w))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (LinkId, &mut Wire)> {
+        self.by_link.iter_mut().map(|(l, w)| (*l, w))
+    }
+
+    pub(super) fn of_channel(&self, carrier: usize, channel: u32) -> Option<LinkId> {
+        self.by_channel.get(&(carrier, channel)).copied()
+    }
+
+    pub(super) fn of_socket(&self, socket: SocketAddr) -> Option<LinkId> {
+        self.by_socket.get(&socket).copied()
+    }
+
+    pub(super) fn of_life(&self, token: Token) -> Option<LinkId> {
+        self.by_link.iter().find(|(_, w)| w.life == Some(token)).map(|(l, _)| *l)
+    }
+
+    /// A channel number for a new wire.
+    pub(super) fn channel(&mut self, carrier: usize) -> Option<u32> {
+        let used = self.used.entry(carrier).or_default();
+        if *used < CHANNELS / 2 {
+            *used += 1;
+            return Some(*used - 1);
+        }
+        self.free.entry(carrier).or_default().pop_front().or_else(|| {
+            (*used < CHANNELS).then(|| {
+                *used += 1;
+                *used - 1
+            })
+        })
+    }
+
+    /// Attaches a peer, one end of it a lane, and notes the link that uses it.
+    pub(super) fn attach(&mut self, lanes: &Lanes, link: LinkId, mut wire: Wire, peers: Vec<Peer>) {
+        for (mailbox, peer) in lanes.mailboxes.iter().zip(peers) {
+            let activity = Arc::new(Activity::default());
+            wire.activity.push(activity.clone());
+            let channel = Channel(wire.channel);
+            mailbox.give(Command::Attach { carrier: wire.carrier, channel, peer: Box::new(peer), activity });
+        }
+        self.by_channel.insert((wire.carrier, wire.channel), link);
+        if let Some(socket) = wire.socket {
+            self.by_socket.insert(socket, link);
+        }
+        self.by_link.insert(link, wire);
+    }
+
+    /// Detaches a link's peer.
+    pub(super) fn detach(&mut self, lanes: &Lanes, link: LinkId) -> Option<Wire> {
+        let wire = self.by_link.remove(&link)?;
+        for mailbox in &lanes.mailboxes {
+            mailbox.give(Command::Detach { carrier: wire.carrier, channel: Channel(wire.channel) });
+        }
+        self.by_channel.remove(&(wire.carrier, wire.channel));
+        if let Some(socket) = wire.socket {
+            self.by_socket.remove(&socket);
+        }
+        self.free.entry(wire.carrier).or_default().push_back(wire.channel);
+        Some(wire)
+    }
+
+    pub(super) fn new_wire(carrier: usize, channel: u32, address: String) -> Wire {
+        Wire { carrier, channel, address, socket: None, life: None, activity: Vec::new(), seen: (0, 0) }
+    }
+}

@@ -1,0 +1,63 @@
+//! `cargo xtask coverage`: which rows of the checklist a test shows that ran and passed.
+
+mod checklist;
+mod claims;
+
+use crate::{test::passed_tests, workspace::Workspace};
+use checklist::Row;
+use claims::Claim;
+use minet_tests::Result;
+use std::collections::BTreeMap;
+
+/// Options of `cargo xtask coverage`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only the rows of one section, such as A.1
+    #[arg(long)]
+    section: Option<String>,
+}
+
+/// Prints it; always good: a missing row is no failure of this command.
+pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
+    let rows = checklist::read(&workspace.root.join("tests/checklist.tsv"))?;
+    let claims = claims::find(workspace)?;
+    let passed = passed_tests(workspace)?;
+    if passed.is_none() {
+        println!("no run of the tests is kept, so nothing is shown: `cargo xtask test` first\n");
+    }
+    let passed = passed.unwrap_or_default();
+    for claim in &claims {
+        for id in claim.rows.iter().filter(|id| !rows.iter().any(|row| row.id == **id)) {
+            println!("{} names {id}, which is no row", claim.place);
+        }
+    }
+    let mut shown: BTreeMap<&str, Vec<&Claim>> = BTreeMap::new();
+    for claim in claims.iter().filter(|claim| passed.iter().any(|test| claim.is(test))) {
+        for id in &claim.rows {
+            shown.entry(id).or_default().push(claim);
+        }
+    }
+    let wanted = |row: &&Row| args.section.as_ref().is_none_or(|section| row.section == *section);
+    let line = |row: &Row| {
+        let by = shown.get(row.id.as_str()).map_or_else(|| "missing".to_owned(), |claims| told(claims));
+        [row.id.clone(), row.text.clone(), by]
+    };
+    let wanted_rows: Vec<&Row> = rows.iter().filter(wanted).collect();
+    let lines: Vec<[String; 3]> = wanted_rows.iter().map(|row| line(row)).collect();
+    print!("{}", crate::table::columns(&lines));
+    let count = |rows: &[&Row]| rows.iter().filter(|row| shown.contains_key(row.id.as_str())).count();
+    if let Some(section) = &args.section {
+        println!("{} of {} rows of {section} shown", count(&wanted_rows), wanted_rows.len());
+    }
+    println!("{} of {} rows shown", count(&rows.iter().collect::<Vec<_>>()), rows.len());
+    Ok(true)
+}
+
+/// The tests of a row: the first in full, the number of others.
+fn told(claims: &[&Claim]) -> String {
+    match claims {
+        [] => "missing".to_owned(),
+        [one] => one.told(),
+        [first, others @ ..] => format!("{} and {} more", first.told(), others.len()),
+    }
+}

@@ -1,0 +1,157 @@
+//! Every test of the workspace through plain `cargo test`, its output shown and read.
+
+use super::outcome::{Tally, TestName, Verdict};
+use crate::workspace::Workspace;
+use minet_tests::{Error, Process, Result, run_for};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader, pipe},
+    process::Command,
+    time::Duration,
+};
+
+/// No run of all tests takes longer.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The package whose namespace tests need root.
+const NETWORK_TESTS: &str = "minet-tests";
+
+/// A test program: its package and target.
+type Program = (String, String);
+
+/// Builds and runs all tests.
+pub fn run(workspace: &Workspace, quick: bool, tally: &mut Tally) -> Result<()> {
+    let mut minet = None;
+    tally.check("build", || workspace.build_minet(false).map(|path| minet = Some(path)));
+    let mut programs = HashMap::new();
+    tally.check("build of the tests", || built(workspace).map(|found| programs = found));
+    let (Some(minet), false) = (minet, programs.is_empty()) else { return Ok(()) };
+
+    let mut args = vec!["test", "--workspace", "--all-targets", "--no-fail-fast", "--color", "never"];
+    if !rustix::process::geteuid().is_root() {
+        tally.skip("tests in namespaces", "they need root");
+        args.extend(["--exclude", NETWORK_TESTS]);
+    }
+    if !quick {
+        args.extend(["--", "--include-ignored"]);
+    }
+    let mut command = workspace.cargo(&args);
+    command.env("MINET_BIN", &minet);
+    tests(command, &programs, tally)?;
+    if quick {
+        tally.skip("documentation tests and model checking", "--quick");
+        return Ok(());
+    }
+    tests(
+        workspace.cargo(&["test", "--workspace", "--doc", "--no-fail-fast", "--color", "never"]),
+        &HashMap::new(),
+        tally,
+    )?;
+    tally.check("model checking (loom)", || loom(workspace));
+    Ok(())
+}
+
+/// The test programs cargo makes, by path.
+fn built(workspace: &Workspace) -> Result<HashMap<String, Program>> {
+    let args = ["test", "--workspace", "--all-targets", "--no-run", "--message-format", "json-render-diagnostics"];
+    let said = run_for(workspace.cargo(&args), LONGEST)?.stdout;
+    let program = |line: &str| {
+        let said: Value = serde_json::from_str(line).ok()?;
+        let path = said["executable"].as_str()?.to_owned();
+        let source = said["target"]["src_path"].as_str()?;
+        let owns = |target: &(String, std::path::PathBuf)| target.1.as_os_str() == source;
+        let package = workspace.packages.iter().find(|package| package.targets.iter().any(owns))?;
+        Some((path, (package.name.clone(), said["target"]["name"].as_str()?.to_owned())))
+    };
+    Ok(said.lines().filter_map(program).collect())
+}
+
+/// Runs `cargo test`, shows what it says and keeps each verdict.
+fn tests(mut command: Command, programs: &HashMap<String, Program>, tally: &mut Tally) -> Result<()> {
+    println!("== {}", minet_tests::command_line(&command));
+    let (reader, writer) = pipe().map_err(Error::io("make a pipe"))?;
+    let twin = writer.try_clone().map_err(Error::io("share a pipe"))?;
+    command.stdout(writer).stderr(twin);
+    // The command's own ends of the pipe are closed with it, else the reading would not end.
+    let mut process = Process::spawn_as_is(command)?;
+    let failed_before = tally.count(Verdict::Failed);
+    let mut program = (String::new(), String::new());
+    for line in BufReader::new(reader).split(b'\n') {
+        let line = line.map_err(Error::io("read what the tests say"))?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        if let Some(next) = program_of(&line, programs) {
+            program = next;
+        } else if let Some((path, verdict)) = verdict_of(&line) {
+            let (package, target) = program.clone();
+            tally.test(TestName { package, target, path }, verdict);
+        }
+    }
+    let status = process.wait(LONGEST)?;
+    // A test program that crashes says no verdict: its end counts.
+    if !status.is_some_and(|status| status.success()) && tally.count(Verdict::Failed) == failed_before {
+        tally.check("test programs end well", || Err(Error::unexpected("a test program did not end well")));
+    }
+    Ok(())
+}
+
+/// `Running unittests src/lib.rs (target/debug/deps/fabric-0123)` and `Doc-tests fabric`.
+fn program_of(line: &str, programs: &HashMap<String, Program>) -> Option<Program> {
+    let line = line.trim_start();
+    if let Some(package) = line.strip_prefix("Doc-tests ") {
+        return Some((package.to_owned(), "doc".to_owned()));
+    }
+    let path = line.strip_prefix("Running ")?.rsplit_once('(')?.1.strip_suffix(')')?;
+    let found = programs.iter().find(|(built, _)| built.ends_with(path.trim_start_matches("./")));
+    Some(found.map_or_else(|| (path.to_owned(), String::new()), |(_, program)| program.clone()))
+}
+
+/// `test a::b ... ok`, `… FAILED`, `… ignored, why`; with `#[should_panic]`: `test a - should panic ... ok`.
+fn verdict_of(line: &str) -> Option<(String, Verdict)> {
+    let (path, verdict) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    let verdict = match verdict {
+        "ok" => Verdict::Passed,
+        "FAILED" => Verdict::Failed,
+        other if other.starts_with("ignored") => Verdict::Skipped,
+        _ => return None,
+    };
+    let path = path.split_once(" - should panic").map_or(path, |(path, _)| path);
+    Some((path.to_owned(), verdict))
+}
+
+/// The ring's models, in a build of their own.
+fn loom(workspace: &Workspace) -> Result<()> {
+    let mut command = workspace.cargo(&["test", "--package", "fabric-ring", "--release", "--lib", "loom"]);
+    command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.target.join("loom"));
+    crate::workspace::show(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_cargo_test_are_read() {
+        let passed = |path: &str| Some((path.to_owned(), Verdict::Passed));
+        assert_eq!(verdict_of("test a::b ... ok"), passed("a::b"));
+        assert_eq!(verdict_of("test a::b - should panic ... ok"), passed("a::b"));
+        assert_eq!(verdict_of("test c ... FAILED"), Some(("c".into(), Verdict::Failed)));
+        assert_eq!(verdict_of("test c ... ignored, long: minutes"), Some(("c".into(), Verdict::Skipped)));
+        assert_eq!(verdict_of("test result: ok. 8 passed; 0 failed"), None);
+        assert_eq!(verdict_of("test x has been running for over 60 seconds"), None);
+    }
+
+    #[test]
+    fn programs_are_told_apart() {
+        let programs = HashMap::from([
+            ("/t/debug/deps/minet-01".to_owned(), ("minet".to_owned(), "minet".to_owned())),
+            ("/t/debug/deps/minet-02".to_owned(), ("minet-node".to_owned(), "minet".to_owned())),
+        ]);
+        let of = |line| program_of(line, &programs);
+        let second = Some(("minet-node".to_owned(), "minet".to_owned()));
+        assert_eq!(of("     Running unittests src/main.rs (t/debug/deps/minet-02)"), second);
+        assert_eq!(of("   Doc-tests fabric"), Some(("fabric".to_owned(), "doc".to_owned())));
+        assert_eq!(of("running 8 tests"), None);
+    }
+}

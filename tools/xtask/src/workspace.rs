@@ -1,0 +1,94 @@
+//! Where things are, and cargo.
+
+use minet_tests::{Error, Process, Result, command_line, run};
+use serde_json::Value;
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+/// No build takes longer.
+const BUILD: Duration = Duration::from_secs(3600);
+
+/// The workspace this program was built from.
+pub struct Workspace {
+    /// Its top directory.
+    pub root: PathBuf,
+    /// Where cargo builds.
+    pub target: PathBuf,
+    /// Every package of it with its targets.
+    pub packages: Vec<Package>,
+}
+
+/// A package of the workspace.
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// What cargo makes of it: target name and root source file.
+    pub targets: Vec<(String, PathBuf)>,
+}
+
+impl Workspace {
+    /// Asks cargo.
+    pub fn find() -> Result<Self> {
+        let mut command = Command::new(cargo());
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+        command.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(manifest);
+        let said = run(command)?.stdout;
+        let said: Value = serde_json::from_str(&said).map_err(|e| Error::unexpected(format!("cargo metadata: {e}")))?;
+        let path = |value: &Value| value.as_str().map(PathBuf::from);
+        let target = |target: &Value| Some((target["name"].as_str()?.to_owned(), path(&target["src_path"])?));
+        let package = |package: &Value| {
+            let targets = package["targets"].as_array()?.iter().filter_map(target).collect();
+            Some(Package { name: package["name"].as_str()?.to_owned(), targets })
+        };
+        let packages = said["packages"].as_array().map(|all| all.iter().filter_map(package).collect());
+        let found = (|| {
+            let (root, target) = (path(&said["workspace_root"])?, path(&said["target_directory"])?);
+            Some(Self { root, target, packages: packages? })
+        })();
+        found.ok_or_else(|| Error::unexpected("cargo metadata does not name the workspace"))
+    }
+
+    /// Where tasks keep what other tasks read.
+    pub fn records(&self) -> Result<PathBuf> {
+        let dir = self.target.join("minet");
+        std::fs::create_dir_all(&dir).map_err(Error::io(format!("make {}", dir.display())))?;
+        Ok(dir)
+    }
+
+    /// A cargo command in the workspace.
+    pub fn cargo(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(cargo());
+        command.args(args).current_dir(&self.root);
+        command
+    }
+
+    /// Runs cargo with its output shown.
+    pub fn show_cargo(&self, args: &[&str]) -> Result<()> {
+        show(self.cargo(args))
+    }
+
+    /// Builds the command `minet` and gives its path.
+    pub fn build_minet(&self, release: bool) -> Result<PathBuf> {
+        let profile: &[&str] = if release { &["--release"] } else { &[] };
+        self.show_cargo(&[&["build", "--package", "minet-node", "--bin", "minet"], profile].concat())?;
+        Ok(self.target.join(if release { "release" } else { "debug" }).join("minet"))
+    }
+}
+
+/// Runs a command with its output shown and checks its status.
+pub fn show(command: Command) -> Result<()> {
+    let line = command_line(&command);
+    match Process::spawn_as_is(command)?.wait(BUILD)? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(Error::unexpected(format!("`{line}` failed, {status}"))),
+        None => Err(Error::unexpected(format!("`{line}` did not end within {BUILD:?}"))),
+    }
+}
+
+fn cargo() -> PathBuf {
+    env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
