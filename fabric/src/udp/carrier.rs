@@ -18,6 +18,9 @@ use std::{
     sync::Arc,
 };
 
+/// How many slots a call asks for after a quiet time.
+const ASK_LEAST: usize = 8;
+
 /// Channel numbers must be smaller.
 const CHANNELS_MOST: u32 = 1 << 16;
 
@@ -60,7 +63,7 @@ impl Udp {
     /// A carrier on this address and port; port 0 takes a free one. On the unspecified address of version 6 it reaches
     /// both versions.
     pub fn bind(address: SocketAddr) -> Result<Udp, UdpError> {
-        let cursor = Cursor { filled: 0, slot: 0, at: 0, ask: BATCH };
+        let cursor = Cursor { filled: 0, slot: 0, at: 0, ask: ASK_LEAST };
         let slots = Slots { receiver: Receiver::new(BATCH), cursor };
         Ok(Udp::with(Arc::new(Bound::new(address)?), Inbox::Slots(slots)))
     }
@@ -226,7 +229,7 @@ impl Carrier for Udp {
             match slots.fill(self.socket.as_fd()) {
                 Ok(()) => {}
                 Err(error) => match error.raw_os_error() {
-                    Some(libc::EAGAIN | libc::EINTR) => {}
+                    Some(libc::EAGAIN | libc::EINTR) => slots.cursor.ask = ASK_LEAST,
                     // What an earlier datagram of ours met on its way.
                     Some(
                         libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENOMEM | libc::ENOBUFS,
@@ -313,9 +316,10 @@ impl Slots {
         // A run holds many messages: then fewer slots make a batch, and the same memory is used again while it is warm.
         let datagrams = (cursor.filled..cursor.filled + got).filter_map(|slot| receiver.datagram(slot));
         let messages: usize = datagrams.map(|datagram| datagram.len.div_ceil(datagram.segment.max(1)).max(1)).sum();
-        if got > 0 {
-            cursor.ask = (BATCH * got).div_ceil(messages.max(1)).clamp(2, BATCH);
-        }
+        let batch = if got == 0 { BATCH } else { (BATCH * got).div_ceil(messages).clamp(2, BATCH) };
+        // Each slot costs something to prepare: no more than lately came, and room to grow.
+        let wished = if got == cursor.ask { 2 * got } else { (2 * got).max(ASK_LEAST) };
+        cursor.ask = wished.min(batch);
         cursor.filled += got;
         Ok(())
     }
