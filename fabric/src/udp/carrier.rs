@@ -324,3 +324,56 @@ impl Slots {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_verdict() {
+        let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
+        let mut route = Route::new(address, address.into());
+        assert_eq!(route.message, 65_507);
+        let mut verdict =
+            |errno: i32, messages: usize| judge(&io::Error::from_raw_os_error(errno), &mut route, messages);
+        assert!(matches!(verdict(libc::EAGAIN, 9), Verdict::Full));
+        for errno in [libc::EIO, libc::EINVAL, libc::EOPNOTSUPP, libc::ENOPROTOOPT] {
+            assert!(matches!(verdict(errno, 9), Verdict::NoRuns));
+            assert!(matches!(verdict(errno, 1), Verdict::Lost), "a single one is not a run");
+        }
+        for errno in [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EPERM, libc::EMSGSIZE] {
+            assert!(matches!(verdict(errno, 1), Verdict::Lost));
+        }
+        // The path became smaller since: the run is lost, the next messages are cut to the new limit.
+        route.message = 1 << 20;
+        assert!(matches!(judge(&io::Error::from_raw_os_error(libc::EINVAL), &mut route, 9), Verdict::Lost));
+        assert_eq!(route.message, 65_507);
+    }
+
+    #[test]
+    fn without_a_route_the_usual_is_guessed() {
+        let address: SocketAddr = "255.255.255.255:9".parse().unwrap();
+        assert_eq!(Route::new(address, address.into()).message, 1472);
+    }
+
+    /// Without runs, each message goes as a datagram of its own.
+    #[test]
+    fn messages_pass_where_runs_do_not() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let (mut a, mut b) = (Udp::bind(any).unwrap(), Udp::bind(any).unwrap());
+        a.attach(Channel(0), Peer::Address(b.local())).unwrap();
+        a.routes[0].as_mut().unwrap().segment = false;
+        let parts = [View::from(&[1; 100][..])];
+        assert_eq!(a.send(Channel(0), &[Message { parts: &parts }; 150]), (150, Ok(())));
+        assert_eq!(a.counts().calls, 3);
+        let mut seen = 0;
+        while seen < 150 {
+            let mut batch = Batch::new();
+            b.receive(&mut batch).unwrap();
+            assert!(batch.iter().all(|received| received.bytes.len() == 100));
+            seen += batch.len();
+            drop(batch);
+            b.release();
+        }
+    }
+}
