@@ -6,7 +6,7 @@ use crate::{
 };
 use netlink_packet_core::NetlinkPayload;
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -62,14 +62,14 @@ impl Monitor {
     pub fn read(&mut self, changes: &mut Vec<Change>) -> Result<(), Error> {
         loop {
             match receive(&self.socket) {
-                Ok((bytes, from)) if from == SocketAddr::new(0, from.multicast_groups()) => match split(LISTEN, &bytes)
-                {
+                Ok((bytes, from)) if from.port_number() == 0 => match split(LISTEN, &bytes) {
                     Ok(messages) => changes.extend(messages.into_iter().filter_map(|m| match m.payload {
                         NetlinkPayload::InnerMessage(inner) => self.change(&inner),
                         _ => None,
                     })),
                     Err(_) => changes.push(Change::Lost),
                 },
+                // Not from the kernel: any process may send here.
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => changes.push(Change::Lost),
