@@ -1,7 +1,8 @@
 //! The doorbell: how one lane wakes another. The choice lives in this file.
 //!
 //! An eventfd: one descriptor, no buffer, rings add up. The sleeper makes it and gives copies away. A peer could make
-//! ours block by filling the counter and clearing `O_NONBLOCK`; it runs as the same user, who could stop us anyway.
+//! ours block by filling the counter and clearing `O_NONBLOCK`: only users who could stop us anyway, or whom the caller
+//! named, get so far.
 
 use rustix::{
     event::{EventfdFlags, eventfd},

@@ -280,7 +280,7 @@ fn killed(directory: &Path, role: &str, listener: &Listener) {
     let start = Instant::now();
     assert!(readable(&life, Duration::from_secs(10)));
     assert_eq!(life.check(), Life::Dead);
-    assert!(start.elapsed() < Duration::from_millis(500), "known at once, not after {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "known at once, not after {:?}", start.elapsed());
     // Nobody reads any more: at most a ring full goes, then full is the answer, and never anything worse.
     let end = (0..10_000).find_map(|_| work(&mut lane, &mut seen).err());
     assert_eq!(end, Some(SendError::Full));
