@@ -1,4 +1,5 @@
 //! The arrows between the rooms, compared with what cargo sees, and the other promises a reader can check by eye.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use std::{

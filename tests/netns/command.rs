@@ -1,1 +1,112 @@
-//! command
+//! The command `minet` as a person or program uses it.
+
+use crate::topology::{mesh, udp_pair};
+use minet_tests::{Config, Net, Node, Result, SOON, eventually, run};
+use serde_json::Value;
+use std::{os::unix::net::UnixDatagram, process::Command, time::Duration};
+
+#[test]
+fn every_question_has_an_answer_for_people_and_programs() -> Result<()> {
+    let net = Net::new()?;
+    let nodes = udp_pair(&net, |config| config)?;
+    let a = &nodes[0];
+
+    let status = a.ask(&["status"])?;
+    assert_eq!((&status["node"]["id"], &status["node"]["name"]), (&Value::from(1), &Value::from("a")));
+    assert_eq!(status["node"]["pid"].as_u64(), Some(u64::from(a.pid())));
+    assert_eq!((&status["members"], &status["links"]["up"]), (&Value::from(2), &Value::from(1)));
+    assert_eq!(status["interfaces"][0]["mac"], a.config().mac().as_str());
+
+    let b = a.member("b")?;
+    assert_eq!((&b["id"], &b["state"], &b["carrier"]), (&Value::from(2), &Value::from("up"), &Value::from("udp")));
+    let link = &a.ask(&["links"])?["links"][0];
+    assert_eq!(
+        (&link["peer"], &link["state"], &link["address"]),
+        (&"b".into(), &"up".into(), &"10.99.0.2:7400".into())
+    );
+    assert!(link["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+    let ports = a.ask(&["ports"])?.to_string();
+    assert!(ports.contains("minet/lan"), "{ports}");
+    assert!(a.ask(&["stats"])?["segments"][0]["rx_packets"].is_u64());
+
+    let ping = a.ask(&["ping", "b", "-c", "3", "-i", "0.02"])?;
+    assert_eq!((&ping["node"], &ping["sent"], &ping["received"]), (&"b".into(), &Value::from(3), &Value::from(3)));
+    assert!(ping["avg_us"].as_f64().is_some_and(|us| us > 0.0));
+
+    for verb in ["status", "nodes", "links", "ports", "stats"] {
+        let said = run(a.command(&[verb]))?.stdout;
+        assert!(said.contains('a') && !said.contains('{'), "{verb} for people: {said}");
+    }
+    assert!(a.log()?.to_lowercase().contains("clear"), "the log says that UDP is in clear text: {}", a.log()?);
+    Ok(())
+}
+
+#[test]
+fn asking_where_nobody_runs_fails_and_says_so() -> Result<()> {
+    let net = Net::new()?;
+    let run_dir = net.subdir("run")?.display().to_string();
+    let minet = net.minet()?;
+    for args in [vec!["status"], vec!["nodes", "--name", "ghost"], vec!["ping", "b"]] {
+        let mut command = Command::new(&minet);
+        command.args(args).args(["--run-dir", &run_dir]);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.starts_with("minet: ") && said.lines().count() == 1, "{said}");
+    }
+    let nodes = mesh(&net, 2)?;
+    let mut ping = nodes[0].command(&["ping", "nobody", "-c", "1"]);
+    assert_eq!(ping.output().unwrap().status.code(), Some(1));
+    // Two run here: which one is meant must be said.
+    let mut status = Command::new(&minet);
+    let output = status.args(["status", "--run-dir", &run_dir]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--name"), "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn version_completion_and_manual_are_made() -> Result<()> {
+    let net = Net::new()?;
+    let minet = net.minet()?;
+    let said = |args: &[&str]| {
+        let mut command = Command::new(&minet);
+        command.args(args);
+        run(command).map(|output| output.stdout)
+    };
+    assert!(said(&["version"])?.contains("0."));
+    assert!(serde_json::from_str::<Value>(&said(&["version", "--json"])?).unwrap().is_object());
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(said(&["completion", shell])?.contains("minet"));
+    }
+    let dir = net.subdir("man")?;
+    said(&["man", &dir.display().to_string()])?;
+    let pages = std::fs::read_dir(&dir).unwrap().count();
+    assert!(pages >= 9, "{pages} pages");
+    Ok(())
+}
+
+/// Without a file, only a name: it joins the others of its host.
+#[test]
+fn a_name_is_enough_and_readiness_is_told() -> Result<()> {
+    let net = Net::new()?;
+    let (left, right) = (net.space("a")?, net.space("b")?);
+    let a = Node::start(&net, &left, Config::new("a", 1))?;
+    let socket = net.dir().join("notify");
+    let notify = UnixDatagram::bind(&socket).unwrap();
+    notify.set_read_timeout(Some(SOON)).unwrap();
+    let run_dir = a.run_dir().display().to_string();
+    let mut command = right.command(net.minet()?, &["run", "--name", "plain", "--run-dir", &run_dir]);
+    command.env("NOTIFY_SOCKET", &socket);
+    let mut process = minet_tests::Process::spawn(command)?;
+    let mut told = [0; 256];
+    let length = notify.recv(&mut told).unwrap();
+    assert!(String::from_utf8_lossy(&told[..length]).contains("READY=1"));
+    a.wait_members(2, SOON)?;
+    let address = a.member("plain")?["addresses"][0].as_str().unwrap().to_owned();
+    eventually(SOON, "an answer of the new node", || minet_tests::Ping::new(&address, 1).run(&left).map(Some))?;
+    process.signal(rustix::process::Signal::INT);
+    let status = process.wait(Duration::from_secs(5))?;
+    assert!(status.is_some_and(|status| status.success()), "{status:?}");
+    Ok(())
+}

@@ -1,1 +1,96 @@
-//! life
+//! Starting, stopping, joining and leaving while others work.
+
+use crate::topology::{joined, mesh, udp_configs, udp_spaces};
+use minet_tests::{Config, Net, Node, Ping, PingReport, Result, SOON, eventually};
+use std::{fs, time::Duration};
+
+const STEP: Duration = Duration::from_millis(10);
+
+#[test]
+fn nodes_find_each_other_in_any_order() -> Result<()> {
+    let net = Net::new()?;
+    let mut nodes = Vec::new();
+    for (id, name) in [(3, "c"), (1, "a"), (2, "b")] {
+        nodes.push(Node::start(&net, &net.space(name)?, Config::new(name, id))?);
+    }
+    drop(joined(nodes)?);
+    drop(net);
+    // Over UDP the caller starts long before the called.
+    let net = Net::new()?;
+    let (left, right) = udp_spaces(&net)?;
+    let [a, b] = udp_configs(|mut config| {
+        if config.id == 2 {
+            config.peers.clear();
+        }
+        config
+    });
+    let a = Node::start(&net, &left, a)?;
+    let b = Node::start(&net, &right, b)?;
+    joined(vec![a, b]).map(drop)
+}
+
+#[test]
+fn a_clean_stop_leaves_nothing() -> Result<()> {
+    let net = Net::new()?;
+    let mut nodes = mesh(&net, 2)?;
+    let run_dir = nodes[0].run_dir().to_owned();
+    nodes[1].stop()?;
+    nodes[0].wait_state("b", "down", SOON)?;
+    nodes[0].stop()?;
+    for node in &nodes {
+        assert!(node.space().flags("minet0").is_err(), "{} left its interface", node.name());
+    }
+    let left: Vec<_> = fs::read_dir(run_dir.join("default")).into_iter().flatten().flatten().collect();
+    let sockets =
+        left.iter().filter(|entry| entry.path().extension().is_some_and(|kind| kind == "ctl" || kind == "shm"));
+    assert_eq!(sockets.count(), 0, "{left:?}");
+    Ok(())
+}
+
+/// Rows: MA-13.
+#[test]
+fn nodes_join_and_leave_without_loss_between_others() -> Result<()> {
+    let net = Net::new()?;
+    let nodes = mesh(&net, 2)?;
+    let (a, b) = (&nodes[0], &nodes[1]);
+    let load = Ping::new(&b.config().ipv4(), 400).every(STEP).start(a.space())?;
+    let space = net.space("c")?;
+    for _ in 0..3 {
+        let mut c = Node::start(&net, &space, Config::new("c", 3))?;
+        c.wait_members(3, SOON)?;
+        Ping::new(&a.config().ipv4(), 2).every(STEP).run(c.space())?;
+        c.stop()?;
+    }
+    let report = PingReport::parse(&load.finish(SOON)?.stdout)?;
+    assert_eq!(report.received, report.sent, "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn an_interface_goes_down_and_up() -> Result<()> {
+    let net = Net::new()?;
+    let nodes = mesh(&net, 3)?;
+    let [a, b, c] = nodes.as_slice() else { panic!("three nodes") };
+    let once = |to: &Node| Ping::new(&to.config().ipv4(), 1).with(&["-W", "1"]).run(a.space());
+    b.space().ip(&["link", "set", "minet0", "down"])?;
+    assert!(once(b).is_err());
+    once(c)?;
+    b.space().ip(&["link", "set", "minet0", "up"])?;
+    eventually(SOON, "b answering again", || once(b).map(Some))?;
+    Ok(())
+}
+
+/// A stopped process answers nothing; its peer notices by the heartbeat, and notices its return.
+#[test]
+fn a_peer_that_hangs_is_found_and_found_again() -> Result<()> {
+    let net = Net::new()?;
+    let (left, right) = udp_spaces(&net)?;
+    let [a, b] = udp_configs(|config| config.heartbeat(100, 4));
+    let nodes = joined(vec![Node::start(&net, &left, a)?, Node::start(&net, &right, b)?])?;
+    nodes[1].signal(rustix::process::Signal::STOP);
+    nodes[0].wait_state("b", "down", SOON)?;
+    nodes[1].signal(rustix::process::Signal::CONT);
+    let nodes = joined(nodes)?;
+    assert_eq!(Ping::new("10.77.0.2", 3).every(STEP).run(nodes[0].space())?.received, 3);
+    Ok(())
+}

@@ -1,4 +1,5 @@
 //! Nodes in network namespaces, tried with the kernel and real programs. Needs root and a built `minet`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
 mod bad_input;
 mod behind;
