@@ -29,20 +29,23 @@ ip -n mn-station link add v0 type veth peer name p0 netns mn-a
 ip -n mn-station address add 10.77.9.9/16 dev v0
 ip -n mn-station link set v0 up
 
-# Node a says that stations stand behind it (learn = true); its own interface needs no address.
-cat >"$run/a.toml" <<EOF
-name = "a"
-id = 1
+# Both nodes say that stations may stand behind nodes of the segment (learn = true). start NAME ID [ADDRESS]
+mkdir "$run/host"
+start() {
+    cat >"$run/$1.toml" <<EOF
+name = "$1"
+id = $2
 run_dir = "$run/host"
 [[segment]]
 name = "lan"
 interface = "minet0"
-addresses = []
+addresses = [${3:+\"$3\"}]
 learn = true
 EOF
-mkdir "$run/host"
-ip netns exec mn-a "$MINET" run --config "$run/a.toml" 2>"$run/a.log" & pids+=($!)
-ip netns exec mn-b "$MINET" run --name b --id 2 --run-dir "$run/host" 2>"$run/b.log" & pids+=($!)
+    ip netns exec "mn-$1" "$MINET" run --config "$run/$1.toml" 2>"$run/$1.log" & pids+=($!)
+}
+start a 1
+start b 2 10.77.0.2/16
 
 # The interface appears with the daemon.
 for _ in {1..100}; do

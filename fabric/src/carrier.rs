@@ -154,7 +154,8 @@ pub trait Carrier: Send {
     /// Makes what was sent visible to the peers; wakes those that sleep, once each.
     fn flush(&mut self);
 
-    /// Adds received messages to `batch` until it is full or there are no more. An error ends the carrier.
+    /// Adds received messages to `batch`; not always all that wait, but some when any do, the batch has room and all
+    /// that was handed out before is released. An error ends the carrier.
     fn receive<'a>(&'a mut self, batch: &mut Batch<'a>) -> io::Result<()>;
 
     /// Gives back what [`Carrier::receive`] handed out.

@@ -11,13 +11,17 @@ pub struct Config {
     pub id: u32,
     /// The run-time directory; by default `run` in the net's directory, so that all nodes of a net are on one host.
     pub run_dir: Option<PathBuf>,
+    /// The fabric it belongs to.
+    pub fabric: String,
+    /// The name of its interface.
+    pub interface: String,
     /// Whether it joins others of its run-time directory over shared memory.
     pub shm: bool,
     /// Where it listens for UDP, `address:port`.
     pub listen: Option<String>,
     /// The UDP peers it knows.
     pub peers: Vec<String>,
-    /// MTU of the interface `minet0`.
+    /// MTU of the interface.
     pub mtu: u16,
     /// How it attaches: `tap`, `plain` or `tun`.
     pub mode: String,
@@ -40,6 +44,8 @@ impl Config {
             name: name.to_owned(),
             id,
             run_dir: None,
+            fabric: "default".to_owned(),
+            interface: "minet0".to_owned(),
             shm: true,
             listen: None,
             peers: Vec::new(),
@@ -69,6 +75,31 @@ impl Config {
     /// With another MTU.
     pub fn mtu(mut self, mtu: u16) -> Self {
         self.mtu = mtu;
+        self
+    }
+
+    /// With addresses of its own choice on the interface.
+    pub fn addresses(mut self, addresses: &[&str]) -> Self {
+        self.addresses = Some(addresses.iter().map(|address| (*address).to_owned()).collect());
+        self
+    }
+
+    /// On a segment where stations may stand behind nodes.
+    pub fn learning(mut self) -> Self {
+        self.learn = true;
+        self
+    }
+
+    /// With this heartbeat, in milliseconds, and so many allowed to be missed.
+    pub fn heartbeat(mut self, interval: u32, misses: u32) -> Self {
+        self.heartbeat = Some((interval, misses));
+        self
+    }
+
+    /// In another fabric, with another interface.
+    pub fn fabric(mut self, fabric: &str, interface: &str) -> Self {
+        self.fabric = fabric.to_owned();
+        self.interface = interface.to_owned();
         self
     }
 
@@ -105,7 +136,7 @@ impl Config {
             let _ = writeln!(text, "{words}");
         };
         line(format_args!("{}", self.extra));
-        line(format_args!("name = {:?}\nid = {}", self.name, self.id));
+        line(format_args!("name = {:?}\nid = {}\nfabric = {:?}", self.name, self.id, self.fabric));
         if let Some(dir) = &self.run_dir {
             line(format_args!("run_dir = {:?}", dir.display().to_string()));
         }
@@ -122,7 +153,7 @@ impl Config {
         if let Some((interval, misses)) = self.heartbeat {
             line(format_args!("[link]\nheartbeat_ms = {interval}\nmiss_limit = {misses}"));
         }
-        line(format_args!("[[segment]]\nname = \"lan\"\ninterface = \"minet0\"\nmtu = {}", self.mtu));
+        line(format_args!("[[segment]]\nname = \"lan\"\ninterface = {:?}\nmtu = {}", self.interface, self.mtu));
         line(format_args!("mode = {:?}\nlearn = {}", self.mode, self.learn));
         let own = || vec![format!("{}/16", self.ipv4()), format!("{}/64", self.ipv6())];
         line(format_args!("addresses = [{}]", quoted(&self.addresses.clone().unwrap_or_else(own))));

@@ -21,14 +21,10 @@ use std::{
 /// Where `ip netns` keeps names.
 const NAMES: &str = "/run/netns";
 
-/// A handle to a network namespace. The namespace goes, with every process in it, when its last handle goes.
-#[derive(Clone)]
+/// A handle to a network namespace. The namespace goes, with every process in it, when its [`crate::Net`] goes.
+#[derive(Clone, Debug)]
 pub struct Netns {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    name: String,
+    name: Arc<str>,
 }
 
 /// Counters of an interface, as `ip -s link` shows them.
@@ -50,14 +46,14 @@ impl Netns {
             let _gate = owner::hold();
             add(&name)?;
         }
-        let space = Self { inner: Arc::new(Inner { name }) };
+        let space = Self { name: name.into() };
         space.ip(&["link", "set", "lo", "up"])?;
         Ok(space)
     }
 
     /// Its name, for `ip netns exec NAME`.
     pub fn name(&self) -> &str {
-        &self.inner.name
+        &self.name
     }
 
     /// A command that will run inside.
@@ -164,13 +160,6 @@ impl Netns {
         let pair =
             |row: &serde_json::Value| Some((row["dst"].as_str()?.to_owned(), row["lladdr"].as_str()?.to_owned()));
         Ok(table.as_array().into_iter().flatten().filter_map(pair).collect())
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let _gate = owner::hold();
-        remove(&self.name);
     }
 }
 

@@ -13,9 +13,6 @@ use std::{
 /// How many lines of a log an error shows.
 const TAIL: usize = 30;
 
-/// The fabric every test uses.
-const FABRIC: &str = "default";
-
 /// A running `minet run`. Dropping it kills it.
 pub struct Node {
     config: Config,
@@ -63,8 +60,8 @@ impl Node {
     pub fn launch(net: &Net, space: &Netns, mut config: Config) -> Result<Self> {
         let run_dir = config.run_dir.get_or_insert_with(|| net.dir().join("run")).clone();
         fs::create_dir_all(&run_dir).map_err(Error::io(format!("make {}", run_dir.display())))?;
-        let file = net.dir().join(format!("{}.toml", config.name));
-        let log = net.dir().join(format!("{}.log", config.name));
+        let own = |kind: &str| net.dir().join(format!("{}-{}.{kind}", config.fabric, config.name));
+        let (file, log) = (own("toml"), own("log"));
         fs::write(&file, config.toml()).map_err(Error::io(format!("write {}", file.display())))?;
         let minet = net.minet()?;
         let process = Self::run(&minet, space, &config, &file, &log)?;
@@ -104,7 +101,7 @@ impl Node {
 
     /// Its control socket.
     pub fn control(&self) -> PathBuf {
-        self.run_dir.join(FABRIC).join(format!("{}.ctl", self.config.name))
+        self.run_dir.join(&self.config.fabric).join(format!("{}.ctl", self.config.name))
     }
 
     /// All that it has logged.
@@ -119,7 +116,10 @@ impl Node {
     pub fn command(&self, args: &[&str]) -> Command {
         let (verb, rest) = args.split_first().unwrap_or((&"status", &[]));
         let mut command = self.space.command(&self.minet, &[*verb]);
-        command.args(["--name", &self.config.name, "--run-dir"]).arg(&self.run_dir).args(rest);
+        command
+            .args(["--name", &self.config.name, "--fabric", &self.config.fabric, "--run-dir"])
+            .arg(&self.run_dir)
+            .args(rest);
         command
     }
 
@@ -164,6 +164,31 @@ impl Node {
         };
         eventually(limit, &format!("{count} members up at {}", self.config.name), all_up)
             .map_err(|error| self.with_log(error.to_string()))
+    }
+
+    /// The row of another node in what `minet nodes` says.
+    ///
+    /// # Errors
+    /// It does not answer, or does not know that node.
+    pub fn member(&self, name: &str) -> Result<Value> {
+        let said = self.ask(&["nodes"])?;
+        let row = said["nodes"].as_array().into_iter().flatten().find(|row| row["name"] == name);
+        row.cloned().ok_or_else(|| Error::unexpected(format!("{} does not know {name}: {said}", self.config.name)))
+    }
+
+    /// Waits until it sees another node in a state: `up` or `down`. A node it forgot is down.
+    ///
+    /// # Errors
+    /// Not within `limit`; the end of its log is told.
+    pub fn wait_state(&self, name: &str, state: &str, limit: Duration) -> Result<()> {
+        let what = format!("{name} {state} at {}", self.config.name);
+        let look = || match self.member(name) {
+            Ok(row) if row["state"] == state => Ok(Some(())),
+            Ok(row) => Err(Error::unexpected(row.to_string())),
+            Err(_) if state == "down" => self.ask(&["status"]).map(|_| Some(())),
+            Err(error) => Err(error),
+        };
+        eventually(limit, &what, look).map_err(|error| self.with_log(error.to_string()))
     }
 
     /// A number of `minet stats`: `kind` is `rx_packets`, or `drops/REASON`, or `counters/NAME`. 0 where there is none.

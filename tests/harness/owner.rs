@@ -79,7 +79,7 @@ impl Net {
         self.minet.clone().map_or_else(minet_binary, Ok)
     }
 
-    /// A new namespace. It goes when the last handle to it goes.
+    /// A new namespace.
     ///
     /// # Errors
     /// The system refuses.
@@ -105,6 +105,7 @@ impl Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
+        let _gate = hold();
         netns::remove_all(&self.prefix);
         // A test that fails keeps its logs until the process ends: they are in its message already.
         let _ = fs::remove_dir_all(&self.dir);

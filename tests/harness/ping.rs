@@ -107,7 +107,9 @@ fn parse(said: &str) -> Result<PingReport> {
     let millis = |text: &str| text.parse::<f64>().ok().map(|ms| ms * 1000.0);
     let times =
         said.lines().filter_map(|line| millis(line.split("time=").nth(1)?.split_whitespace().next()?)).collect();
-    let mut report = PingReport { sent, received, times, ..PingReport::default() };
+    let arrival = |line: &str| line.strip_prefix('[')?.split(']').next()?.parse().ok();
+    let arrivals = said.lines().filter(|line| line.contains("time=")).filter_map(arrival).collect();
+    let mut report = PingReport { sent, received, times, arrivals, ..PingReport::default() };
     if let Some(summary) = said.lines().find_map(|line| line.strip_prefix("rtt ")?.split(" = ").nth(1)) {
         let mut parts = summary.split(['/', ' ']).map_while(millis);
         report.min = parts.next().ok_or_else(wrong)?;

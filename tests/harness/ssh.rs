@@ -1,12 +1,8 @@
 //! A real `sshd` in a namespace, and `ssh` and `scp` to it with a key.
 
 use crate::{Error, Net, Netns, Output, Process, Result, SOON, eventually, process};
-use std::{
-    ffi::OsStr,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{ffi::OsStr, fs, path::Path, process::Command};
+use tempfile::TempDir;
 
 /// The directory that `sshd` itself insists on.
 const PRIVILEGE_SEPARATION: &str = "/run/sshd";
@@ -16,7 +12,7 @@ pub struct Sshd {
     process: Process,
     space: Netns,
     address: String,
-    dir: PathBuf,
+    dir: TempDir,
     made_run_dir: bool,
 }
 
@@ -26,22 +22,23 @@ impl Sshd {
     /// # Errors
     /// It does not start.
     pub fn start(net: &Net, space: &Netns, address: &str) -> Result<Self> {
-        let dir = net.subdir("ssh")?;
+        let dir = tempfile::Builder::new().prefix("ssh-").tempdir_in(net.dir());
+        let dir = dir.map_err(Error::io("make a directory for keys"))?;
         for key in ["host", "user"] {
             let mut command = Command::new("ssh-keygen");
-            command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.join(key));
+            command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.path().join(key));
             process::run(command)?;
         }
-        let host_key = read(&dir.join("host.pub"))?;
-        write(&dir.join("known_hosts"), format!("{address} {host_key}"))?;
-        let file = |name: &str| dir.join(name).display().to_string();
+        let host_key = read(&dir.path().join("host.pub"))?;
+        write(&dir.path().join("known_hosts"), format!("{address} {host_key}"))?;
+        let file = |name: &str| dir.path().join(name).display().to_string();
         let config = format!(
             "ListenAddress {address}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
              PermitRootLogin prohibit-password\nPasswordAuthentication no\nSubsystem sftp internal-sftp\n",
             file("host"),
             file("user.pub"),
         );
-        write(&dir.join("sshd_config"), &config)?;
+        write(&dir.path().join("sshd_config"), &config)?;
         let made_run_dir = fs::create_dir(PRIVILEGE_SEPARATION).is_ok();
         // sshd wants to be called by its full path.
         let sshd = ["/usr/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|path| Path::new(path).is_file());
@@ -74,7 +71,7 @@ impl Sshd {
     }
 
     fn options(&self) -> Vec<std::ffi::OsString> {
-        let file = |name: &str| self.dir.join(name).display().to_string();
+        let file = |name: &str| self.dir.path().join(name).display().to_string();
         let options = [
             format!("UserKnownHostsFile={}", file("known_hosts")),
             "StrictHostKeyChecking=yes".to_owned(),

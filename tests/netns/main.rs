@@ -1,3 +1,16 @@
 //! Nodes in network namespaces, tried with the kernel and real programs. Needs root and a built `minet`.
 
+mod bad_input;
+mod behind;
+mod command;
+mod counters;
+mod crash;
+mod ethernet;
 mod harness;
+mod hostile;
+mod life;
+mod mtu;
+mod programs;
+mod relay;
+mod scripts;
+mod topology;

@@ -90,9 +90,20 @@ impl<M: Memory> Consumer<M> {
 
     /// Hands out at most `most` records in order; returns how many. They stay readable until [`Consumer::release`].
     /// Good records before a bad one are handed out; the next call then says [`Broken`].
-    pub fn receive<'a>(&'a mut self, most: usize, mut each: impl FnMut(View<'a>)) -> Result<usize, Broken> {
+    pub fn receive<'a>(&'a mut self, most: usize, each: impl FnMut(View<'a>)) -> Result<usize, Broken> {
+        self.receive_within(most, usize::MAX, each)
+    }
+
+    /// As [`Consumer::receive`], but no further record once `bytes` are handed out and not released: what is released
+    /// early can be filled while the rest is worked on.
+    pub fn receive_within<'a>(
+        &'a mut self,
+        most: usize,
+        bytes: usize,
+        mut each: impl FnMut(View<'a>),
+    ) -> Result<usize, Broken> {
         let mut count = 0;
-        while count < most {
+        while count < most && self.outstanding() < bytes {
             match self.pop() {
                 Ok(Some((at, len))) => {
                     // SAFETY: the borrow of self for 'a keeps the memory, and forbids `release` and with it any reuse by

@@ -6,7 +6,6 @@ use fabric_ring::{
     Broken, Consumer, JoinError, Producer, ReserveError, View, barrier,
     model::{Heap, pattern, steps::kill_at},
 };
-use std::mem::forget;
 
 const SIZE: usize = 512;
 /// Chosen so that the ring wraps, skips, and gets full.
@@ -86,7 +85,7 @@ fn dies_at(n: u64) -> bool {
     if left.is_some() {
         return false;
     }
-    forget(producer);
+    drop(producer);
     consumer.sleep();
     assert!(!consumer.has_more());
     let mut next = Producer::offer(memory.clone(), SIZE).unwrap();
@@ -105,16 +104,16 @@ fn a_producer_killed_while_it_offers_leaves_nothing_to_join() {
             if leavings {
                 // An older session stands there, with records in it.
                 let mut old = Producer::offer(memory.clone(), SIZE).unwrap();
-                forget(Consumer::join(memory.clone()).unwrap());
+                drop(Consumer::join(memory.clone()).unwrap());
                 push(&mut old, 0).unwrap();
                 old.publish();
-                forget(old);
+                drop(old);
             }
             let offered = memory.clone();
-            if kill_at(n, || forget(Producer::offer(offered, SIZE).unwrap())).is_some() {
+            if kill_at(n, || drop(Producer::offer(offered, SIZE).unwrap())).is_some() {
                 break;
             }
-            let joined = Consumer::join(memory.clone()).map(forget).unwrap_err();
+            let joined = Consumer::join(memory.clone()).map(drop).unwrap_err();
             assert!(matches!(joined, JoinError::NotOffered | JoinError::Running), "{n}: {joined:?}");
             takes_over(&memory);
             n += 1;
@@ -148,7 +147,7 @@ fn a_consumer_killed_at_any_store_harms_nobody() {
             }
             consumer.wake();
             consumer.close();
-            forget(consumer);
+            drop(consumer);
         });
         if killed.is_some() {
             break;
@@ -167,7 +166,7 @@ fn a_consumer_killed_at_any_store_harms_nobody() {
         assert_eq!(end, ReserveError::Full);
         assert!(!producer.has_room(200));
         // A new consumer ends the dead one's session; the producer sees it and offers again.
-        let state = Consumer::join(memory.clone()).map(forget);
+        let state = Consumer::join(memory.clone()).map(drop);
         if n > 0 {
             assert_eq!(state, Err(JoinError::Running), "{n}");
             assert!(Consumer::evict(memory.clone()));

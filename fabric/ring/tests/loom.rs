@@ -59,7 +59,7 @@ fn records_and_room_are_handed_over() {
                     }
                 }
             }
-            std::mem::forget(producer);
+            drop(producer);
         });
         let mut number = 0;
         while number < 3 {
@@ -169,7 +169,7 @@ fn one_consumer_joins() {
         let rival = thread::spawn(move || Consumer::join(other).is_ok());
         let joined = Consumer::join(memory).is_ok();
         assert!(joined ^ rival.join().unwrap());
-        std::mem::forget(producer);
+        drop(producer);
     });
 }
 

@@ -1,5 +1,6 @@
 //! The model of the ring, driven at random; and a lying peer, driven at random.
 #![cfg(not(loom))]
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use fabric_ring::{
     layout,
@@ -26,6 +27,17 @@ fn ring() -> impl Strategy<Value = (usize, Vec<Op>)> {
         let size = layout::SIZE_LEAST << shift;
         (Just(size), vec(op(layout::record_most(size)), 0..300))
     })
+}
+
+/// What the fuzzer starts from, and what it once tripped over.
+#[test]
+fn the_fuzzers_seeds_pass() {
+    for (target, run) in [("ring_model", run as fn(&[u8])), ("ring_attack", attack)] {
+        let seeds = format!("{}/../../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+        let seeds: Vec<_> = std::fs::read_dir(seeds).unwrap().map(|seed| seed.unwrap().path()).collect();
+        assert!(seeds.len() >= 3);
+        seeds.iter().for_each(|seed| run(&std::fs::read(seed).unwrap()));
+    }
 }
 
 proptest! {

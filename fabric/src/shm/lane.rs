@@ -16,6 +16,9 @@ use std::{
 /// As many bytes may wait for a flush; then the peer may start on them.
 const EARLY: usize = 32 << 10;
 
+/// A ring is handed out in parts, so that the peer can fill one while another is worked on.
+const PARTS: usize = 4;
+
 /// Channel numbers must be smaller.
 const CHANNELS_MOST: u32 = 1 << 16;
 
@@ -233,7 +236,8 @@ impl Carrier for Shm {
             let origin = Origin::Channel(Channel(number as u32));
             for incoming in &mut peers.incoming {
                 let counts = &mut self.counts;
-                let got = incoming.consumer.receive(share, |bytes: View<'a>| {
+                let part = incoming.consumer.size() / PARTS;
+                let got = incoming.consumer.receive_within(share, part, |bytes: View<'a>| {
                     counts.received += 1;
                     counts.received_bytes += bytes.len() as u64;
                     let _ = batch.try_push(Received { origin, bytes });

@@ -18,6 +18,9 @@ use std::{
     sync::Arc,
 };
 
+/// How many slots a call asks for after a quiet time.
+const ASK_LEAST: usize = 8;
+
 /// Channel numbers must be smaller.
 const CHANNELS_MOST: u32 = 1 << 16;
 
@@ -60,7 +63,7 @@ impl Udp {
     /// A carrier on this address and port; port 0 takes a free one. On the unspecified address of version 6 it reaches
     /// both versions.
     pub fn bind(address: SocketAddr) -> Result<Udp, UdpError> {
-        let cursor = Cursor { filled: 0, slot: 0, at: 0, ask: BATCH };
+        let cursor = Cursor { filled: 0, slot: 0, at: 0, ask: ASK_LEAST };
         let slots = Slots { receiver: Receiver::new(BATCH), cursor };
         Ok(Udp::with(Arc::new(Bound::new(address)?), Inbox::Slots(slots)))
     }
@@ -226,7 +229,7 @@ impl Carrier for Udp {
             match slots.fill(self.socket.as_fd()) {
                 Ok(()) => {}
                 Err(error) => match error.raw_os_error() {
-                    Some(libc::EAGAIN | libc::EINTR) => {}
+                    Some(libc::EAGAIN | libc::EINTR) => slots.cursor.ask = ASK_LEAST,
                     // What an earlier datagram of ours met on its way.
                     Some(
                         libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENOMEM | libc::ENOBUFS,
@@ -313,10 +316,64 @@ impl Slots {
         // A run holds many messages: then fewer slots make a batch, and the same memory is used again while it is warm.
         let datagrams = (cursor.filled..cursor.filled + got).filter_map(|slot| receiver.datagram(slot));
         let messages: usize = datagrams.map(|datagram| datagram.len.div_ceil(datagram.segment.max(1)).max(1)).sum();
-        if got > 0 {
-            cursor.ask = (BATCH * got).div_ceil(messages.max(1)).clamp(2, BATCH);
-        }
+        let batch = if got == 0 { BATCH } else { (BATCH * got).div_ceil(messages).clamp(2, BATCH) };
+        // Each slot costs something to prepare: no more than lately came, and room to grow.
+        let wished = if got == cursor.ask { 2 * got } else { (2 * got).max(ASK_LEAST) };
+        cursor.ask = wished.min(batch);
         cursor.filled += got;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_verdict() {
+        let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
+        let mut route = Route::new(address, address.into());
+        assert_eq!(route.message, 65_507);
+        let mut verdict =
+            |errno: i32, messages: usize| judge(&io::Error::from_raw_os_error(errno), &mut route, messages);
+        assert!(matches!(verdict(libc::EAGAIN, 9), Verdict::Full));
+        for errno in [libc::EIO, libc::EINVAL, libc::EOPNOTSUPP, libc::ENOPROTOOPT] {
+            assert!(matches!(verdict(errno, 9), Verdict::NoRuns));
+            assert!(matches!(verdict(errno, 1), Verdict::Lost), "a single one is not a run");
+        }
+        for errno in [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EPERM, libc::EMSGSIZE] {
+            assert!(matches!(verdict(errno, 1), Verdict::Lost));
+        }
+        // The path became smaller since: the run is lost, the next messages are cut to the new limit.
+        route.message = 1 << 20;
+        assert!(matches!(judge(&io::Error::from_raw_os_error(libc::EINVAL), &mut route, 9), Verdict::Lost));
+        assert_eq!(route.message, 65_507);
+    }
+
+    #[test]
+    fn without_a_route_the_usual_is_guessed() {
+        let address: SocketAddr = "255.255.255.255:9".parse().unwrap();
+        assert_eq!(Route::new(address, address.into()).message, 1472);
+    }
+
+    /// Without runs, each message goes as a datagram of its own.
+    #[test]
+    fn messages_pass_where_runs_do_not() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let (mut a, mut b) = (Udp::bind(any).unwrap(), Udp::bind(any).unwrap());
+        a.attach(Channel(0), Peer::Address(b.local())).unwrap();
+        a.routes[0].as_mut().unwrap().segment = false;
+        let parts = [View::from(&[1; 100][..])];
+        assert_eq!(a.send(Channel(0), &[Message { parts: &parts }; 150]), (150, Ok(())));
+        assert_eq!(a.counts().calls, 3);
+        let mut seen = 0;
+        while seen < 150 {
+            let mut batch = Batch::new();
+            b.receive(&mut batch).unwrap();
+            assert!(batch.iter().all(|received| received.bytes.len() == 100));
+            seen += batch.len();
+            drop(batch);
+            b.release();
+        }
     }
 }

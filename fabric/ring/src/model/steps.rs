@@ -28,7 +28,7 @@ pub(crate) fn step() {
 }
 
 /// Runs `body` and kills it before its store number `n`: then `None`. When it comes to its end before: how many stores
-/// were left. A killed process runs no destructors: what `body` uses must be passed in by reference or forgotten.
+/// were left. A killed process runs no destructors; the ends of a ring have none.
 pub fn kill_at(n: u64, body: impl FnOnce()) -> Option<u64> {
     LEFT.set(Some(n));
     let end = catch_unwind(AssertUnwindSafe(body));

@@ -224,6 +224,7 @@ fn port(attached: &mut Attached, lane: usize) -> Option<Port> {
         fd: attached.take_queue()?,
         vnet: attached.vnet,
         tun: attached.tun,
+        offloads: attached.offloads,
         switch: Switch::for_lane(lane as u8),
     })
 }

@@ -34,6 +34,7 @@ fn table(node: &Node, wires: &Wires, attached: &Attached, stations: &Stations) -
     let mut table = Table::builder(node.id(), attached.segment)
         .mac(attached.mac)
         .largest_frame(attached.largest_frame() as usize)
+        .offloads(attached.offloads)
         .policy(attached.policy());
     for ip in attached.addresses() {
         table = table.address(ip, node.id());

@@ -173,6 +173,8 @@ impl Egress {
                 let len = len + Ethernet::LEN;
                 let frame = frame(&self.buffer, len, false);
                 let decision = port.switch.outbound(table, now, frame, &mut self.answer);
+                // The kernel counts the packet alone.
+                port.switch.counters.tx_bytes -= Ethernet::LEN as u64;
                 self.act(now, table, at, port, outlet, len, decision);
             }
             Err(reason) => {

@@ -18,8 +18,8 @@ use messenger_core::{
     wire::{Flags, Header, Kind, Slice},
 };
 use minet::{
-    ANSWER_MAX, Frame, HEAD_MAX, Inbound, Merge, Merger, Outbound, Plan, RUN_MAX, Reason, Reassembly, Route, Table,
-    VirtioNet, tun,
+    ANSWER_MAX, Frame, HEAD_MAX, Inbound, Merge, Merger, Offloads, Outbound, Plan, RUN_MAX, Reason, Reassembly, Route,
+    Table, VirtioNet, tun,
 };
 
 /// Bytes of frames passing through that are held at one time.
@@ -31,7 +31,8 @@ const MESSAGE_MOST: usize = 64 << 10;
 
 /// The state of one direction.
 pub(super) struct Ingress {
-    merger: Merger,
+    /// One an interface: each makes only super-frames that its interface takes.
+    mergers: Vec<Merger>,
     run: Option<Run>,
     reassembly: Reassembly,
     dispatch: Dispatch,
@@ -70,9 +71,9 @@ struct Passing {
 }
 
 impl Ingress {
-    pub(super) fn new(reassembly: Reassembly) -> Ingress {
+    pub(super) fn new(reassembly: Reassembly, offloads: impl Iterator<Item = Offloads>) -> Ingress {
         Ingress {
-            merger: Merger::new(),
+            mergers: offloads.map(Merger::with).collect(),
             run: None,
             reassembly,
             dispatch: Dispatch::new(),
@@ -200,7 +201,8 @@ impl Ingress {
             return self.alone(ports, table, run, shown, received.bytes.skip(start));
         }
         loop {
-            match self.merger.push(token, header.flags, shown) {
+            let Some(merger) = self.mergers.get_mut(at) else { return };
+            match merger.push(token, header.flags, shown) {
                 Merge::Alone => return self.alone(ports, table, run, shown, received.bytes.skip(start)),
                 Merge::Held => {
                     self.run = self.run.or(Some(run));
@@ -249,7 +251,7 @@ impl Ingress {
     /// Delivers or stashes the run at hand.
     fn flush(&mut self, ports: &mut [Port], batch: &Batch<'_>) {
         let Some(run) = self.run.take() else { return };
-        let Some(merged) = self.merger.take() else { return };
+        let Some(merged) = self.mergers.get_mut(run.port).and_then(Merger::take) else { return };
         let mut head = [0; HEAD_MAX];
         let mut pieces: ArrayVec<View<'_>, { RUN_MAX + 1 }> = ArrayVec::new();
         let n = merged.head.len().min(HEAD_MAX);

@@ -23,7 +23,7 @@ use fabric::Carrier;
 use ingress::Ingress;
 use mailbox::Sharing;
 use messenger_core::SegmentId;
-use minet::{Reassembly, Switch};
+use minet::{Offloads, Reassembly, Switch};
 use outlet::Outlet;
 use rest::Rest;
 use std::{
@@ -40,6 +40,8 @@ pub(crate) struct Port {
     pub(crate) vnet: bool,
     /// IP packets without an Ethernet header.
     pub(crate) tun: bool,
+    /// What it takes.
+    pub(crate) offloads: Offloads,
     pub(crate) switch: Switch,
 }
 
@@ -77,7 +79,10 @@ impl Lane {
         Lane {
             outlet: Outlet::new(parts.carriers),
             egress: Egress::new(parts.ports.len()),
-            ingress: Ingress::new(Reassembly::new(Reassembly::FRAMES * 2, largest)),
+            ingress: Ingress::new(
+                Reassembly::new(Reassembly::FRAMES * 2, largest),
+                parts.ports.iter().map(|p| p.offloads),
+            ),
             snapshot: Cache::new(parts.snapshot),
             sharing: Sharing::default(),
             rest: Rest::new(parts.spin),

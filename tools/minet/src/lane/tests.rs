@@ -62,7 +62,14 @@ fn end(shm: Shm, snapshot: Snapshot) -> End {
     let poll = mio::Poll::new().unwrap();
     let inbox = Arc::new(Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap()));
     let mailbox = Arc::new(Mailbox::new(1, 1).unwrap());
-    let port = Port { segment: SegmentId(7), fd: ours, vnet: true, tun: false, switch: Switch::new() };
+    let port = Port {
+        segment: SegmentId(7),
+        fd: ours,
+        vnet: true,
+        tun: false,
+        offloads: Offloads::ALL,
+        switch: Switch::new(),
+    };
     let lane = Lane::new(Parts {
         ports: vec![port],
         carriers: vec![Box::new(shm)],

@@ -10,15 +10,13 @@ const PORT: u16 = 7777;
 /// `c` sees `e` through another node, and frames arrive.
 pub fn relay(stage: &mut Stage) -> Result<String> {
     let (c, e) = (stage.node(2)?, stage.node(4)?);
-    let said = c.ask(&["nodes"])?;
-    let row = said["nodes"].as_array().into_iter().flatten().find(|row| row["name"] == "e");
-    let row = row.ok_or_else(|| Error::unexpected(format!("c does not know e: {said}")))?;
+    let row = c.member("e")?;
     let (Some(via), Some(hops)) = (row["via"].as_str(), row["hops"].as_u64()) else {
         return Err(Error::unexpected(format!("c has e without a relay: {row}")));
     };
     let report = Ping::new(&e.config().ipv4(), 20).every(Duration::from_millis(10)).run(c.space())?;
     all_received(&report)?;
-    Ok(format!("c to e via {via}, {hops} hop(s), ping {:.0} µs", report.avg))
+    Ok(format!("c to e via {via}, {hops} links, ping {:.0} µs", report.avg))
 }
 
 /// Every node pings every other.

@@ -24,7 +24,6 @@ pub struct Stage {
     pub joined: Duration,
     /// Where files are; dropped last.
     pub net: Net,
-    _underlay: Netns,
 }
 
 /// Two nodes of the stage, and how frames go between them.
@@ -64,7 +63,7 @@ impl Stage {
         for (space, id) in spaces.iter().zip(1..) {
             nodes.push(Node::launch(&net, space, config(&net, id, 1500))?);
         }
-        let mut stage = Self { nodes, joined: Duration::ZERO, net, _underlay: underlay };
+        let mut stage = Self { nodes, joined: Duration::ZERO, net };
         stage.wait_joined()?;
         stage.joined = begun.elapsed();
         Ok(stage)
