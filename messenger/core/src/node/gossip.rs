@@ -98,7 +98,7 @@ impl Node {
             return;
         }
         if !same_ways {
-            self.find_routes();
+            self.find_routes_with(fresh.then_some(node));
         }
         if !self.routes.contains_key(&node) {
             return;

@@ -66,11 +66,12 @@ impl Node {
         if hello.name == self.me.name || namesake.is_some_and(|n| self.proves_alive(now, n, id)) {
             return Some(Refusal::DuplicateName);
         }
-        let other_life = self.links.values().any(|l| {
-            l.id() != id
-                && l.is_live()
-                && l.peer().is_some_and(|p| p.node == source && p.incarnation != hello.incarnation)
-        });
+        let another = |life| life != hello.incarnation;
+        // A member may be known by a link of its own, or by its record alone.
+        let other_life = self.member(source).is_some_and(|m| another(m.incarnation))
+            || self.links.values().any(|l| {
+                l.id() != id && l.is_live() && l.peer().is_some_and(|p| p.node == source && another(p.incarnation))
+            });
         (other_life && self.proves_alive(now, source, id)).then_some(Refusal::DuplicateNode)
     }
 

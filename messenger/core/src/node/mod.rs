@@ -458,6 +458,11 @@ impl Node {
 
     /// Finds all ways anew, and lets go of members to whom there is none.
     fn find_routes(&mut self) {
+        self.find_routes_with(None);
+    }
+
+    /// As [`Node::find_routes`]; the record of `newcomer`, whom nobody was told of yet, goes without a word.
+    fn find_routes_with(&mut self, newcomer: Option<NodeId>) {
         self.routes = route::routes(self.me.node, &self.conduits, &self.registry);
         let lost: Vec<NodeId> = self
             .registry
@@ -466,7 +471,7 @@ impl Node {
             .filter(|n| *n != self.me.node && !self.routes.contains_key(n))
             .collect();
         for node in lost {
-            if let Some(Entry { record, .. }) = self.registry.remove(node) {
+            if let Some(Entry { record, .. }) = self.registry.remove(node).filter(|_| Some(node) != newcomer) {
                 self.departed.retain(|d| d.node != node);
                 if self.departed.len() >= DEPARTED {
                     self.departed.pop_front();

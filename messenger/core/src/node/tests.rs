@@ -267,6 +267,32 @@ fn a_second_node_with_a_living_nodes_number_stays_out() {
 }
 
 #[test]
+fn a_far_nodes_number_is_not_given_twice() {
+    let mut w = World::new(3);
+    w.connect(1, 2, 10);
+    w.connect(2, 3, 10);
+    w.run(Duration::from_secs(1));
+    w.nodes.push(Node::new(NodeConfig { incarnation: Incarnation::new(7), ..config(3, "impostor") }, w.now));
+    w.connect(1, 4, 10);
+    w.run(Duration::from_secs(6));
+    assert!(w.nodes[3].links().all(|l| !l.is_live()));
+    assert_eq!(w.nodes[0].member(id(3)).unwrap().name, Name::new("n3").unwrap());
+}
+
+/// 1 and 3 are linked to 2 alone, which does not relay.
+#[test]
+fn whoever_never_came_does_not_go() {
+    let mut w = World::new(3);
+    w.nodes[1] = Node::new(NodeConfig { relay: false, ..config(2, "n2") }, w.now);
+    w.connect(1, 2, 10);
+    w.connect(2, 3, 10);
+    w.run(Duration::from_secs(20));
+    assert_eq!((w.members(1), w.members(2), w.members(3)), (vec![1, 2], vec![1, 2, 3], vec![2, 3]));
+    assert!(w.seen.iter().all(|(_, e)| !matches!(e, Event::MemberDown(_))), "{:?}", w.seen);
+    assert!(w.nodes.iter().all(|n| n.departed().count() == 0));
+}
+
+#[test]
 fn a_restarted_node_is_taken_back_at_once_on_the_same_link() {
     let mut w = World::new(2);
     let cable = w.connect(1, 2, 10);
