@@ -1,6 +1,6 @@
 use super::*;
 use crate::{SegmentId, wire::Flags};
-use std::{boxed::Box, string::String, vec};
+use std::{string::String, vec};
 
 /// Nodes joined by cables, a virtual clock and no loss unless a cable is cut.
 struct World {
@@ -235,10 +235,11 @@ fn a_message_that_ran_out_of_hops_is_dropped_and_counted() {
 
 #[test]
 fn refusals_name_their_reason() {
-    let cases: [(Box<dyn Fn(&mut NodeConfig)>, Refusal); 3] = [
-        (Box::new(|c| c.fabric = Name::new("other").unwrap()), Refusal::Fabric),
-        (Box::new(|c| c.node = id(1)), Refusal::DuplicateNode),
-        (Box::new(|c| c.name = Name::new("n1").unwrap()), Refusal::DuplicateName),
+    type Change = fn(&mut NodeConfig);
+    let cases: [(Change, Refusal); 3] = [
+        (|c| c.fabric = Name::new("other").unwrap(), Refusal::Fabric),
+        (|c| c.node = id(1), Refusal::DuplicateNode),
+        (|c| c.name = Name::new("n1").unwrap(), Refusal::DuplicateName),
     ];
     for (change, why) in cases {
         let mut w = World::new(1);
