@@ -133,6 +133,16 @@ impl Netns {
         Ok(flags.iter().filter_map(|flag| flag.as_str().map(str::to_owned)).collect())
     }
 
+    /// The state of an interface as the kernel uses it: `UP`, `DOWN`, `UNKNOWN` for one without a carrier to watch.
+    ///
+    /// # Errors
+    /// There is no such interface.
+    pub fn operational_state(&self, interface: &str) -> Result<String> {
+        let links = self.ip_json(&["link", "show", "dev", interface])?;
+        let state = links[0]["operstate"].as_str();
+        state.map(str::to_owned).ok_or_else(|| Error::unexpected(format!("no state in {links}")))
+    }
+
     /// The counters of an interface.
     ///
     /// # Errors

@@ -151,7 +151,7 @@ impl Node {
         }
     }
 
-    /// Waits until it knows `count` members, itself too, and each is up.
+    /// Waits until it knows `count` members, itself too, each is up, and the kernel uses its interface.
     ///
     /// # Errors
     /// Not within `limit`; the end of its log is told.
@@ -160,7 +160,13 @@ impl Node {
             let said = self.ask(&["nodes"])?;
             let nodes = said["nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
             let up = nodes.iter().filter(|node| node["state"] == "up" || node["state"] == "self").count();
-            if up == count { Ok(Some(())) } else { Err(Error::unexpected(format!("{up} are up in {said}"))) }
+            if up != count {
+                return Err(Error::unexpected(format!("{up} are up in {said}")));
+            }
+            // A carrier that has just come is taken up by the kernel with a delay; until then it drops what is sent.
+            let state = self.space.operational_state(&self.config.interface)?;
+            let told = || Error::unexpected(format!("{} is {state}", self.config.interface));
+            if count == 1 || state != "DOWN" { Ok(Some(())) } else { Err(told()) }
         };
         eventually(limit, &format!("{count} members up at {}", self.config.name), all_up)
             .map_err(|error| self.with_log(error.to_string()))

@@ -80,6 +80,7 @@ fn subnets_are_routed_and_fabrics_bridged() -> Result<()> {
 ///                   +==== m2 --+
 /// ```
 #[test]
+#[ignore = "long: left out by `cargo xtask test --quick`"]
 fn a_bridge_loop_is_cut() -> Result<()> {
     let net = Net::new()?;
     let (first, middle) = (net.space("first")?, net.space("middle")?);

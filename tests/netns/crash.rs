@@ -7,6 +7,7 @@ use std::{fs, time::Duration};
 const STEP: Duration = Duration::from_millis(10);
 
 #[test]
+#[ignore = "long: left out by `cargo xtask test --quick`"]
 fn a_killed_node_comes_back_and_others_do_not_notice() -> Result<()> {
     let net = Net::new()?;
     let mut nodes = mesh(&net, 3)?;
@@ -52,6 +53,7 @@ fn lives(a: &Node, b: &mut Node, count: usize) -> Result<()> {
 }
 
 #[test]
+#[ignore = "long: left out by `cargo xtask test --quick`"]
 fn fifty_lives_of_a_peer_leak_nothing() -> Result<()> {
     let net = Net::new()?;
     let mut nodes = mesh(&net, 2)?;
