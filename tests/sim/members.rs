@@ -2,10 +2,7 @@
 
 use crate::{cable::Cable, world::World};
 use messenger_core::NodeConfig;
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 /// Five nodes in a line and roles swapped: whoever is in the middle relays, and every pair talks, by messages without
 /// payload too.
@@ -45,7 +42,6 @@ fn five_nodes_in_any_order_reach_each_other() {
 fn two_hundred_and_fifty_six_nodes_know_each_other() {
     const N: usize = 256;
     const HUBS: usize = 8;
-    let begun = Instant::now();
     let mut w = World::new(1);
     for _ in 0..N {
         let config = NodeConfig { interval: Duration::from_secs(1), ..w.config() };
@@ -57,7 +53,7 @@ fn two_hundred_and_fifty_six_nodes_know_each_other() {
     for leaf in HUBS..N {
         w.join_with(Cable { message: 65_600, ..Cable::new(leaf % HUBS, leaf) });
     }
-    w.run(Duration::from_secs(20));
+    w.run(Duration::from_secs(8));
     let all_know = |w: &World, n: usize| {
         let sizes: BTreeSet<usize> =
             w.running().into_iter().map(|place| w.stations[place].node.members().count()).collect();
@@ -65,11 +61,10 @@ fn two_hundred_and_fifty_six_nodes_know_each_other() {
     };
     all_know(&w, N);
     w.kill(N - 1);
-    w.run(Duration::from_secs(10));
+    w.run(Duration::from_secs(6));
     all_know(&w, N - 1);
     let tag = w.send(N - 2, messenger_core::Mac::BROADCAST, 100).unwrap();
     w.run(Duration::from_secs(1));
     assert_eq!((0..N).map(|p| w.times(p, tag)).sum::<usize>(), N - 2, "every other living one, once");
     assert!(w.wrong.is_empty(), "{:?}", w.wrong);
-    eprintln!("256 nodes: {:?}", begun.elapsed());
 }

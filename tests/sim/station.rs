@@ -77,9 +77,9 @@ impl Station {
 
     /// Another life with the present configuration.
     pub fn begin_anew(&mut self, now: Time) {
-        let (seen, mut lives) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.lives));
+        let (seen, mut lives, due) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.lives), self.due);
         lives.push(seen.len());
-        *self = Station { seen, lives, ..Station::new(self.config.clone(), self.skew, now) };
+        *self = Station { seen, lives, due, ..Station::new(self.config.clone(), self.skew, now) };
     }
 
     /// Runs: neither dead nor frozen.

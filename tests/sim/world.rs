@@ -9,7 +9,11 @@ use messenger_core::{
     Event, Incarnation, LinkId, LinkState, Name, NodeConfig, NodeId, Reason, Time,
     wire::{Header, Kind as MessageKind},
 };
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 /// What is under way: to which cable's which end, of which generation.
 #[derive(Debug)]
@@ -32,6 +36,7 @@ pub struct World {
     pub wrong: Vec<String>,
     pub tags: u64,
     parcels: BTreeMap<(Time, u64), Parcel>,
+    timers: BTreeSet<(Time, usize)>,
     posted: u64,
 }
 
@@ -52,6 +57,7 @@ impl World {
             wrong: Vec::new(),
             tags: 0,
             parcels: BTreeMap::new(),
+            timers: BTreeSet::new(),
             posted: 0,
         }
     }
@@ -148,6 +154,7 @@ impl World {
     pub fn kill(&mut self, place: usize) {
         self.stations[place].alive = false;
         self.stations[place].frozen = false;
+        self.schedule(place);
         for at in 0..self.cables.len() {
             let Some(end) = self.cables[at].end_of(place) else { continue };
             self.cables[at].links[end] = None;
@@ -172,6 +179,7 @@ impl World {
         station.config = NodeConfig { incarnation, seed, version, ..station.config.clone() };
         station.alive = true;
         station.begin_anew(self.now);
+        self.schedule(place);
         for at in 0..self.cables.len() {
             if self.cables[at].end_of(place).is_some() {
                 self.plug(at, 0);
@@ -191,11 +199,13 @@ impl World {
     /// Stops a station's process without ending it.
     pub fn freeze(&mut self, place: usize) {
         self.stations[place].frozen = true;
+        self.schedule(place);
     }
 
     /// Lets it go on. Whether its timers or what came meanwhile is first is chance.
     pub fn thaw(&mut self, place: usize) {
         self.stations[place].frozen = false;
+        self.schedule(place);
         if self.rng.permille(500) {
             self.time_out(place);
         }
@@ -209,8 +219,7 @@ impl World {
         let end = self.now + time;
         let (mut last, mut again) = (self.now, 0);
         loop {
-            let timers = self.stations.iter().enumerate().filter(|(_, s)| s.runs());
-            let timer = timers.filter_map(|(place, s)| Some((s.due?.max(self.now), place))).min();
+            let timer = self.timers.first().map(|(at, place)| ((*at).max(self.now), *place));
             let parcel = self.parcels.keys().next().copied();
             let Some(next) = [timer.map(|t| t.0), parcel.map(|p| p.0)].into_iter().flatten().min() else { break };
             if next > end {
@@ -320,9 +329,18 @@ impl World {
             station.unpublish();
             station.seen.push((self.now, event));
         }
+        self.schedule(place);
+    }
+
+    /// Notes when a station wants to run again.
+    fn schedule(&mut self, place: usize) {
         let station = &mut self.stations[place];
-        let due = station.node.poll_timeout().map(|at| at.as_nanos().saturating_sub(station.skew.as_nanos() as u64));
-        station.due = due.map(Time::from_nanos);
+        let due = station.node.poll_timeout().filter(|_| station.runs());
+        let due = due.map(|at| Time::from_nanos(at.as_nanos().saturating_sub(station.skew.as_nanos() as u64)));
+        if let Some(old) = std::mem::replace(&mut station.due, due) {
+            self.timers.remove(&(old, place));
+        }
+        self.timers.extend(due.map(|at| (at, place)));
     }
 
     fn cable_of(&self, place: usize, link: LinkId) -> Option<usize> {

@@ -31,8 +31,10 @@ pub(crate) fn routes(
             continue;
         }
         for &next in &entry.record.neighbours {
-            let mutual = registry.get(next).is_some_and(|e| e.record.neighbours.binary_search(&node).is_ok());
-            if next != me && mutual && !found.contains_key(&next) {
+            if next == me || found.contains_key(&next) {
+                continue;
+            }
+            if registry.get(next).is_some_and(|e| e.record.neighbours.binary_search(&node).is_ok()) {
                 found.insert(next, Route { hops: route.hops + 1, ..route });
                 queue.push_back(next);
             }
