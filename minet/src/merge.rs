@@ -10,8 +10,8 @@ use crate::{
 use core::ops::Range;
 use messenger_core::wire::Flags;
 
-/// How many parts one super-frame is merged from at most.
-pub const RUN_MAX: usize = 128;
+/// How many parts one super-frame is merged from at most: with its head they fit one gathering write.
+pub const RUN_MAX: usize = 120;
 
 /// Some bytes of one received frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
