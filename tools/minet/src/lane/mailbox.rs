@@ -203,11 +203,11 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// Publishes every so many rounds, or now.
-    pub(super) fn due(&mut self, mailbox: &Mailbox, ports: &[Port], outlet: &Outlet, now: bool) {
+    /// Publishes every so many rounds, or now; whether it did.
+    pub(super) fn due(&mut self, mailbox: &Mailbox, ports: &[Port], outlet: &Outlet, now: bool) -> bool {
         self.rounds += 1;
         if !now && self.rounds < 4096 {
-            return;
+            return false;
         }
         self.rounds = 0;
         let mut places = mailbox.numbers.iter();
@@ -226,5 +226,6 @@ impl Sharing {
             let numbers = [sent, sent_bytes, received, received_bytes, send_failed, malformed, doorbells, calls];
             numbers.into_iter().for_each(&mut put);
         }
+        true
     }
 }

@@ -103,7 +103,9 @@ impl Lane {
             let worked = self.turn();
             if worked {
                 self.rest.worked();
-                self.sharing.due(&self.mailbox, &self.ports, &self.outlet, false);
+                if self.sharing.due(&self.mailbox, &self.ports, &self.outlet, false) {
+                    self.tell_sightings();
+                }
                 continue;
             }
             if self.rest.look_again() {
