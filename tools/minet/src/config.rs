@@ -121,6 +121,9 @@ pub const RUN_DIR: &str = "/run/minet";
 /// The fabric of whoever names none.
 pub const FABRIC: &str = "default";
 
+/// Interfaces of one node.
+const SEGMENTS: usize = 16;
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -277,6 +280,19 @@ impl Config {
             let allowed = "UDP is in clear text in this version: say `insecure = true` or `--insecure` to accept that";
             return Err(value("udp.listen", listen, allowed));
         }
+        let mut distinct: Vec<SocketAddr> = Vec::new();
+        for peer in peers {
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+            check("peer.address", peer, peer.port() != 0, "its port must not be 0")?;
+            let reachable = udp.is_none_or(|l| l.is_ipv6() == peer.is_ipv6());
+            check("peer.address", peer, reachable, "it must be of the same family (IPv4 or IPv6) as `udp.listen`")?;
+            if !distinct.contains(&peer) {
+                distinct.push(peer);
+            }
+        }
+        let peers = distinct;
+        let count = file.segment.len();
+        check("segment", count, count <= SEGMENTS, "a node has at most 16 interfaces")?;
         let segments: Vec<Segment> = file.segment.into_iter().map(segment).collect::<Result<_, _>>()?;
         for (i, s) in segments.iter().enumerate() {
             let twice = segments.iter().take(i).any(|t| t.name == s.name || t.interface == s.interface);
@@ -377,6 +393,11 @@ mod tests {
         assert!(error("name='a'\n[udp]\nlisten='10.0.0.1'").contains("socket address"));
         assert!(error("name='a'\n[udp]\nlisten='10.0.0.1:1'").contains("insecure = true"));
         assert!(error("name='a'\n[[peer]]\naddress='10.0.0.1:1'").contains("udp.listen"));
+        let udp = "name='a'\ninsecure=true\n[udp]\nlisten='10.0.0.1:1'\n";
+        assert!(error(&format!("{udp}[[peer]]\naddress='[fd00::1]:1'")).contains("same family"));
+        assert!(error(&format!("{udp}[[peer]]\naddress='10.0.0.2:0'")).contains("must not be 0"));
+        let twice = format!("{udp}[[peer]]\naddress='10.0.0.2:1'\n[[peer]]\naddress='10.0.0.2:1'");
+        assert_eq!(Config::from_toml(&twice).unwrap().peers.len(), 1);
         assert!(error("name='a'\n[shm]\nring_kib=1000").contains("power of two"));
         assert!(error("name='a'\n[[segment]]\n[[segment]]").contains("of its own"));
     }

@@ -115,8 +115,12 @@ impl Node {
         {
             return;
         }
-        if record.incarnation != self.me.incarnation && record.name != self.me.name {
-            self.events.push_back(Event::DuplicateNode { name: record.name.clone() });
+        if record.incarnation != self.me.incarnation {
+            // An earlier life's record is met once. One that comes back is somebody's who lives.
+            let again = self.overwritten.replace(record.incarnation) == Some(record.incarnation);
+            if again || record.name != self.me.name {
+                self.events.push_back(Event::DuplicateNode { name: record.name.clone() });
+            }
         }
         self.version = record.version;
         self.rewrite_own_record(now);

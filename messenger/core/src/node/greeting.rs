@@ -100,6 +100,9 @@ impl Node {
     }
 
     pub(super) fn refuse_version(&mut self, now: Time, id: LinkId) {
+        if self.links.get(&id).is_none_or(|l| l.state() != LinkState::Greeting) {
+            return;
+        }
         self.turn_away(now, id, None, Refusal::Version);
     }
 

@@ -126,6 +126,8 @@ pub struct Node {
     registry: Registry,
     attachments: Vec<Attachment>,
     version: u64,
+    /// Whose record of this node's number was last overwritten.
+    overwritten: Option<Incarnation>,
     departed: VecDeque<Record>,
     out: Outbox,
     events: VecDeque<Event>,
@@ -182,6 +184,7 @@ impl Node {
             registry: Registry::default(),
             attachments: Vec::new(),
             version: config.version,
+            overwritten: None,
             departed: VecDeque::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),

@@ -39,6 +39,18 @@ struct Client {
     stream: UnixStream,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// It sends nothing more.
+    closing: bool,
+}
+
+/// How far reading came.
+enum Heard {
+    /// There may be more.
+    More,
+    /// All that is there now.
+    Blocked,
+    /// All that will come.
+    End,
 }
 
 impl Server {
@@ -71,24 +83,35 @@ impl Server {
             return Vec::new();
         }
         let Some(client) = self.clients.get_mut(&token) else { return Vec::new() };
-        let open = client.read() && client.write();
-        let mut asked = Vec::new();
-        let mut failures = Vec::new();
-        for line in client.lines() {
-            match serde_json::from_slice::<Request>(&line) {
-                Ok(Request { v: VERSION, ask }) => asked.push(Asked { client: token, ask }),
-                Ok(Request { v, .. }) => failures.push(format!("control protocol {v}, this daemon speaks {VERSION}")),
-                Err(e) => failures.push(format!("request is not understood: {e}")),
+        let (mut asked, mut failures) = (Vec::new(), Vec::new());
+        let open = loop {
+            let read = client.read();
+            for line in client.lines() {
+                match serde_json::from_slice::<Request>(&line) {
+                    Ok(Request { v: VERSION, ask }) => asked.push(Asked { client: token, ask }),
+                    Ok(Request { v, .. }) => {
+                        failures.push(format!("control protocol {v}, this daemon speaks {VERSION}"));
+                    }
+                    Err(e) => failures.push(format!("request is not understood: {e}")),
+                }
             }
-        }
-        if client.input.len() > LINE {
-            failures.push(format!("request is longer than {LINE} bytes"));
-            client.input.clear();
-        }
+            if client.input.len() > LINE {
+                failures.push(format!("request is longer than {LINE} bytes"));
+                client.input.clear();
+            }
+            match read {
+                Heard::More => {}
+                Heard::Blocked => break true,
+                Heard::End => break false,
+            }
+        };
         for error in failures {
             client.push(&Failure { error });
         }
-        if !open || !client.write() {
+        // Who asked and then closed its sending half still reads the answer; it is dropped after that.
+        client.closing |= !open;
+        let gone = client.closing && asked.is_empty();
+        if !client.write() || (gone && client.output.is_empty()) {
             self.drop_client(token, registry);
         }
         asked
@@ -98,7 +121,8 @@ impl Server {
     pub(crate) fn answer(&mut self, token: Token, registry: &Registry, answer: &impl Serialize) {
         let Some(client) = self.clients.get_mut(&token) else { return };
         client.push(answer);
-        if !client.write() || client.output.len() > BACKLOG {
+        let written = client.write();
+        if !written || client.output.len() > BACKLOG || (client.closing && client.output.is_empty()) {
             self.drop_client(token, registry);
         }
     }
@@ -117,7 +141,7 @@ impl Server {
             let token = Token(self.next);
             self.next += 1;
             if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
-                self.clients.insert(token, Client { stream, input: Vec::new(), output: Vec::new() });
+                self.clients.insert(token, Client { stream, input: Vec::new(), output: Vec::new(), closing: false });
             }
         }
     }
@@ -136,19 +160,19 @@ impl Drop for Server {
 }
 
 impl Client {
-    /// Reads what is there; `false` when the client is gone.
-    fn read(&mut self) -> bool {
+    /// Reads what is there, as far as a line may be long.
+    fn read(&mut self) -> Heard {
         let mut chunk = [0; 1024];
         while self.input.len() <= LINE {
             match self.stream.read(&mut chunk) {
-                Ok(0) => return false,
+                Ok(0) => return Heard::End,
                 Ok(n) => self.input.extend_from_slice(chunk.get(..n).unwrap_or_default()),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Heard::Blocked,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return false,
+                Err(_) => return Heard::End,
             }
         }
-        true
+        Heard::More
     }
 
     /// Writes what waits, as far as it goes; `false` when the client is gone.

@@ -19,7 +19,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use fabric::{Channel, Origin, Peer, shm, udp};
 use messenger_core::{
-    Event, LinkId, LinkSpec, Node, NodeId, Reason, Time,
+    Event, LinkId, LinkSpec, LinkState, Node, NodeId, Reason, Time,
     wire::{Header, Kind},
 };
 use minet::{Learned, Stations};
@@ -49,6 +49,8 @@ impl Tokens {
 
 /// The lowest number wins in a conduit.
 const PRIORITY: [u8; 2] = [10, 30];
+/// Reports of lanes dealt with in one turn.
+const REPORTS: usize = 256;
 /// Strangers that may be greeting at one time.
 const STRANGERS: usize = 256;
 /// How long `minet ping` waits for one answer.
@@ -71,7 +73,6 @@ pub(super) struct Control {
     local: Local,
     server: Server,
     pings: BTreeMap<u64, Asking>,
-    strangers: usize,
     expire: Instant,
     dirty: bool,
 }
@@ -110,7 +111,6 @@ impl Control {
             local,
             server,
             pings: BTreeMap::new(),
-            strangers: 0,
             expire: Instant::now() + EXPIRE,
             dirty: true,
         }
@@ -321,9 +321,6 @@ impl Control {
 
     fn close_wire(&mut self, link: LinkId, poll: &Poll) {
         let Some(wire) = self.wires.detach(&self.lanes, link) else { return };
-        if wire.socket.is_some_and(|s| !self.config.peers.contains(&s)) {
-            self.strangers = self.strangers.saturating_sub(1);
-        }
         if let Some(token) = wire.life {
             self.local.forget(poll.registry(), token);
         }
@@ -370,9 +367,15 @@ impl Control {
     }
 
     fn handle_inbox(&mut self) {
-        while let Some(report) = self.inbox.next() {
+        for _ in 0..REPORTS {
+            let Some(report) = self.inbox.next() else { return };
             let now = self.clock.now();
             match report {
+                Report::Broken { carrier, channel } => {
+                    if let Some(link) = self.wires.of_channel(carrier, channel.0) {
+                        self.node.close_link(now, link, Reason::CarrierLost);
+                    }
+                }
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
                 Report::Sighting { segment, sighting } => {
                     let Some(stations) = self.stations.get_mut(segment) else { continue };
@@ -387,6 +390,8 @@ impl Control {
                 }
             }
         }
+        // There may be more: timers, signals and sockets have their turn first.
+        self.inbox.wake();
     }
 
     fn handle_message(&mut self, now: Time, carrier: usize, origin: Origin, bytes: &[u8]) {
@@ -407,10 +412,10 @@ impl Control {
             Err(messenger_core::wire::WireError::Version(_)) => bytes.len() >= Header::LEN && bytes.get(1) == Some(&0),
             Err(_) => false,
         };
-        if !greets || self.strangers >= STRANGERS {
+        let greeting = |l: &&messenger_core::Link| l.state() == LinkState::Greeting && !l.spec().lasting;
+        if !greets || self.node.links().filter(greeting).count() >= STRANGERS {
             return None;
         }
-        self.strangers += 1;
         self.open_udp(from, false)
     }
 

@@ -48,7 +48,8 @@ impl Attached {
         control.set_mtu(segment.mtu)?;
         control.set_up(true)?;
         control.set_carrier(false)?;
-        let wanted = segment.addresses.clone().unwrap_or_else(|| derived(config));
+        let first = config.segments.first().is_some_and(|s| s.name == segment.name);
+        let wanted = segment.addresses.clone().unwrap_or_else(|| if first { derived(config) } else { Vec::new() });
         for address in &wanted {
             match add(&mut control, address) {
                 // An address nobody asked for, on a host without that family, is no reason not to start.
@@ -146,6 +147,13 @@ impl Attached {
         let mut changes = Vec::new();
         if let Err(e) = self.monitor.read(&mut changes) {
             log::warn!("{e}");
+        }
+        if changes.contains(&Change::Lost) {
+            match self.control.link() {
+                Ok(link) => changes.push(Change::Link(link)),
+                Err(Error::NoInterface { .. }) => changes.push(Change::Gone),
+                Err(e) => log::warn!("{}", text(&e)),
+            }
         }
         for change in &changes {
             match change {

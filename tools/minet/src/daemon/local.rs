@@ -6,6 +6,7 @@
 use super::DaemonError;
 use crate::Config;
 use fabric::shm::{JoinError, Joining, Lifeline, Listener, Offer, Progress, Session, connect, peers};
+use messenger_core::Name;
 use mio::{Interest, Registry, Token, unix::SourceFd};
 use rustix::fs::inotify;
 use std::{
@@ -195,7 +196,7 @@ impl Local {
         deregister(registry, &call.joining);
         match progress {
             Ok(Progress::Done(session)) => {
-                let name = String::from_utf8_lossy(&session.hello).into_owned();
+                let name = self.check_name(&session.hello, call.called.as_deref())?;
                 let fd = session.life.as_fd().as_raw_fd();
                 registry.register(&mut SourceFd(&fd), token, Interest::READABLE).ok()?;
                 Some(Met { token, name, session })
@@ -206,6 +207,33 @@ impl Local {
             }
             Ok(Progress::Pending) => None,
         }
+    }
+
+    /// The name a peer says it has, if it may have it: the one we called, or one that is its to call us.
+    fn check_name(&self, said: &[u8], called: Option<&str>) -> Option<String> {
+        let name = match Name::from_bytes(said) {
+            Ok(name) => name.to_string(),
+            Err(e) => {
+                log::warn!("shm: a peer was turned away: {e}");
+                return None;
+            }
+        };
+        let right = match called {
+            Some(called) => name == called,
+            None => name > self.name,
+        };
+        let twice = self.lives.values().any(|(n, life)| *n == name && life.check() == fabric::shm::Life::Alive);
+        if !right || twice {
+            log::warn!(
+                "shm: a peer that calls itself {name} was turned away: {}",
+                match twice {
+                    true => "there is one of that name already",
+                    false => "it is not the one that was expected",
+                }
+            );
+            return None;
+        }
+        Some(name)
     }
 
     /// Watches over a peer's life from now on.

@@ -174,6 +174,18 @@ impl Drop for Lanes {
     }
 }
 
+/// A node without one of its lanes is of no use: a supervisor starts it again.
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            log::error!("a lane ended in a panic; the daemon ends");
+            std::process::abort();
+        }
+    }
+}
+
 type Started = (Lanes, Vec<OwnedFd>);
 
 fn lanes(
@@ -212,7 +224,10 @@ fn lanes(
         parts.push(Parts { ports, carriers, snapshot, mailbox, inbox, clock, spin: config.spin });
     }
     for (at, parts) in parts.into_iter().enumerate() {
-        let thread = thread::Builder::new().name(format!("lane-{at}")).spawn(move || Lane::new(parts).run());
+        let thread = thread::Builder::new().name(format!("lane-{at}")).spawn(move || {
+            let _guard = Guard;
+            Lane::new(parts).run();
+        });
         lanes.threads.push(thread.map_err(DaemonError::system("cannot start a lane"))?);
     }
     Ok((lanes, doorbells))

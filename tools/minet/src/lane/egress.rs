@@ -133,12 +133,11 @@ impl Egress {
                 {
                     slot.write(0, View::from(whole.head()));
                     port.switch.counters.guess_right += 1;
-                    if let Err(e) = outlet.commit(hop, whole.len()) {
-                        port.switch.counters.drop(if e == SendError::Full {
-                            Reason::CarrierFull
-                        } else {
-                            Reason::NoPath
-                        });
+                    match outlet.commit(hop, whole.len()) {
+                        Ok(()) if self.stalled.is_empty() => {}
+                        Ok(()) => self.stalled.retain(|h| *h != hop),
+                        Err(SendError::Full) => port.switch.counters.drop(Reason::CarrierFull),
+                        Err(_) => port.switch.counters.drop(Reason::NoPath),
                     }
                     return Read::Done;
                 }

@@ -26,6 +26,8 @@ use minet::{
 const STASH: usize = 4 << 20;
 /// Header and head of a frame.
 const KNOWN: usize = Slice::HEADER_LEN + HEAD_MAX;
+/// Longest greeting.
+const GREETING_MOST: usize = 512;
 /// Longest message that is no frame.
 const MESSAGE_MOST: usize = 64 << 10;
 
@@ -386,8 +388,16 @@ fn deliver(port: &mut Port, shown: Frame<'_>, rest: View<'_>) {
     }
 }
 
-/// A message that is no frame, for the control thread.
+/// A message that is no frame, for the control thread. Of a stranger only what can be a greeting, or tells of another
+/// version.
 fn report(inbox: &Inbox, carrier: usize, received: &Received<'_>) {
+    if let Origin::Stranger(_) = received.origin {
+        let mut start = [0; 2];
+        let known = received.bytes.copy_to(0, &mut start) == start.len();
+        if !known || start[1] != u8::from(Kind::Link) || received.bytes.len() > GREETING_MOST {
+            return;
+        }
+    }
     let mut bytes = vec![0; received.bytes.len().min(MESSAGE_MOST)];
     received.bytes.copy_to(0, &mut bytes);
     inbox.push(Report::Message { carrier, origin: received.origin, bytes });

@@ -38,6 +38,8 @@ const REPORT_BYTES: usize = 4 << 20;
 pub(crate) enum Report {
     /// A message that is no frame.
     Message { carrier: usize, origin: Origin, bytes: Vec<u8> },
+    /// A channel does not carry anything any more: its ring is broken, or it could not be attached.
+    Broken { carrier: usize, channel: Channel },
     /// A station was seen.
     Sighting { segment: usize, sighting: Sighting },
 }
@@ -47,7 +49,7 @@ impl Report {
     fn len(&self) -> usize {
         match self {
             Report::Message { bytes, .. } => bytes.len(),
-            Report::Sighting { .. } => 0,
+            Report::Broken { .. } | Report::Sighting { .. } => 0,
         }
     }
 }
@@ -91,6 +93,11 @@ impl Inbox {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         // The only possible failure is that the control thread is gone.
+        let _ = self.waker.wake();
+    }
+
+    /// Has the control thread look again.
+    pub(crate) fn wake(&self) {
         let _ = self.waker.wake();
     }
 
@@ -154,9 +161,9 @@ impl Mailbox {
     }
 
     pub(super) fn disarm(&self) {
-        if !self.sleeps.swap(false, Ordering::Relaxed) {
-            let _ = rustix::io::read(&self.bell, &mut [0u8; 8]);
-        }
+        self.sleeps.store(false, Ordering::Relaxed);
+        // Always: whoever took `sleeps` from us may ring only now, and a bell that stays rung keeps the lane awake.
+        let _ = rustix::io::read(&self.bell, &mut [0u8; 8]);
     }
 
     pub(super) fn waker(&self) -> BorrowedFd<'_> {

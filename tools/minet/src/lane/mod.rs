@@ -19,7 +19,7 @@ pub(crate) use mailbox::{Activity, Command, Inbox, Mailbox, Report};
 use crate::{clock::Clock, snapshot::Snapshot};
 use arc_swap::{ArcSwap, Cache};
 use egress::Egress;
-use fabric::Carrier;
+use fabric::{Carrier, SendError};
 use ingress::Ingress;
 use mailbox::Sharing;
 use messenger_core::SegmentId;
@@ -135,14 +135,20 @@ impl Lane {
             match command {
                 Command::Attach { carrier, channel, peer, activity } => {
                     if let Err(e) = self.outlet.attach(carrier, channel, *peer, activity) {
-                        log::error!("lane: {e}");
+                        log::error!(
+                            "lane: {e}{}",
+                            std::error::Error::source(&e).map_or(String::new(), |s| format!(": {s}"))
+                        );
+                        self.inbox.push(Report::Broken { carrier, channel });
                     }
                 }
                 Command::Detach { carrier, channel } => self.outlet.detach(carrier, channel),
                 Command::Send { carrier, channel, bytes } => {
                     let part = [fabric::View::from(&bytes[..])];
-                    if self.outlet.send_one(carrier, channel, &part).is_err() {
-                        log::debug!("lane: a control message of {} bytes was not taken", bytes.len());
+                    match self.outlet.send_one(carrier, channel, &part) {
+                        Ok(()) => {}
+                        Err(SendError::NotOpen) => self.inbox.push(Report::Broken { carrier, channel }),
+                        Err(e) => log::debug!("lane: a control message of {} bytes: {e}", bytes.len()),
                     }
                 }
                 Command::Stop => return true,
