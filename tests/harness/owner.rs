@@ -9,7 +9,10 @@
 
 use crate::{Error, Netns, Result, minet_binary, netns};
 use rustix::fs::{FlockOperation, flock};
-use signal_hook::{consts::TERM_SIGNALS, iterator::Signals};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
+    iterator::Signals,
+};
 use std::{
     fs::{self, File},
     os::unix::fs::MetadataExt,
@@ -222,7 +225,7 @@ fn clean_up_on_signals() -> Result<()> {
     if *done {
         return Ok(());
     }
-    let mut signals = Signals::new(TERM_SIGNALS).map_err(Error::io("handle signals"))?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(Error::io("handle signals"))?;
     let watch = move || {
         if let Some(signal) = signals.forever().next() {
             let _gate = hold();

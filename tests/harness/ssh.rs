@@ -4,8 +4,15 @@ use crate::{Error, Net, Netns, Output, Process, Result, SOON, eventually, proces
 use std::{ffi::OsStr, fs, path::Path, process::Command};
 use tempfile::TempDir;
 
-/// The directory that `sshd` itself insists on.
-const PRIVILEGE_SEPARATION: &str = "/run/sshd";
+/// `sshd` insists on a directory `/run/sshd`, which only its package's service makes. So it gets a `/run` of its own (the
+/// namespace's mounts are private), with nothing in it but that directory and the net's.
+const WITH_OWN_RUN: &str = r#"
+    exec 9<"$1" && mount -t tmpfs none /run && mkdir -p /run/sshd "$1" || exit
+    mount --no-canonicalize --bind /proc/self/fd/9 "$1" || exit
+    exec 9<&-
+    shift
+    exec "$@"
+"#;
 
 /// A running server.
 pub struct Sshd {
@@ -13,7 +20,6 @@ pub struct Sshd {
     space: Netns,
     address: String,
     dir: TempDir,
-    made_run_dir: bool,
 }
 
 impl Sshd {
@@ -39,12 +45,12 @@ impl Sshd {
             file("user.pub"),
         );
         write(&dir.path().join("sshd_config"), &config)?;
-        let made_run_dir = fs::create_dir(PRIVILEGE_SEPARATION).is_ok();
         // sshd wants to be called by its full path.
         let sshd = ["/usr/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|path| Path::new(path).is_file());
         let sshd = sshd.ok_or_else(|| Error::unexpected("there is no sshd: install openssh-server"))?;
-        let process = space.spawn(sshd, &["-D", "-e", "-f", &file("sshd_config")])?;
-        let mut server = Self { process, space: space.clone(), address: address.to_owned(), dir, made_run_dir };
+        let (all, config) = (net.dir().display().to_string(), file("sshd_config"));
+        let process = space.spawn("sh", &["-c", WITH_OWN_RUN, "sh", &all, sshd, "-D", "-e", "-f", &config])?;
+        let mut server = Self { process, space: space.clone(), address: address.to_owned(), dir };
         server.wait_listening()?;
         Ok(server)
     }
@@ -91,14 +97,6 @@ impl Sshd {
             let said = self.space.run("ss", &["-Hltn", "sport = :22"])?.stdout;
             Ok((!said.trim().is_empty()).then_some(()))
         })
-    }
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        if self.made_run_dir {
-            let _ = fs::remove_dir(PRIVILEGE_SEPARATION);
-        }
     }
 }
 

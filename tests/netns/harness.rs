@@ -4,6 +4,7 @@ use minet_tests::{
     DhcpServer, Iperf, Listener, Net, Netns, Ping, Result, SOON, Sshd, Traffic, bridge, cable, clean_leftovers,
     eventually, run,
 };
+use rustix::process::Signal;
 use std::{fs, net::Ipv4Addr, process::Command, time::Duration};
 
 const LEFT: &str = "10.1.0.1";
@@ -77,6 +78,52 @@ fn what_a_dead_owner_left_is_removed() -> Result<()> {
     assert!(!exists(name), "its namespace is there");
     assert!(sleeper.wait(SOON)?.is_some(), "its process runs");
     assert!(exists(own.name()), "ours is gone");
+    Ok(())
+}
+
+/// Tells the holder below that it is one.
+const HOLD: &str = "MINET_TESTS_HOLD";
+
+/// No test of its own: [`what_is_interrupted_goes`] runs it in a process of its own and ends that.
+#[test]
+fn holder() -> Result<()> {
+    if std::env::var_os(HOLD).is_none() {
+        return Ok(());
+    }
+    let net = Net::new()?;
+    let (left, _right) = two(&net)?;
+    let _sleeper = left.spawn("sleep", &["1000"])?;
+    println!("holding {}", left.name());
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A signal that can be handled removes everything at once, SIGKILL leaves it to the next one; no process stays.
+#[test]
+fn what_is_interrupted_goes() -> Result<()> {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::KILL] {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "harness::holder", "--nocapture"]).env(HOLD, "1");
+        let mut holder = minet_tests::Process::spawn(command)?;
+        let space = eventually(SOON, "a holder", || {
+            let said = holder.output()?.stdout;
+            Ok(said.split("holding ").nth(1).and_then(|rest| rest.split_once('\n')).map(|(space, _)| space.to_owned()))
+        })?;
+        let mut pids = Command::new("ip");
+        pids.args(["netns", "pids", &space]);
+        let pid = run(pids)?.stdout.trim().to_owned();
+        assert!(exists(&space) && !pid.is_empty());
+        holder.signal(signal);
+        holder.wait(SOON)?.unwrap();
+        eventually(SOON, "the end of its processes", || {
+            Ok((!fs::exists(format!("/proc/{pid}")).unwrap()).then_some(()))
+        })?;
+        assert_eq!(exists(&space), signal == Signal::KILL, "{signal:?}");
+        clean_leftovers()?;
+        let dir = format!("/run/minet-tests/{}", space.split('-').next().unwrap());
+        assert!(!exists(&space) && !fs::exists(&dir).unwrap(), "{signal:?} left {space} or {dir}");
+    }
     Ok(())
 }
 
