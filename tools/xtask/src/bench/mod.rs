@@ -45,7 +45,9 @@ pub const FLOORS: [Floor; 2] = [
 pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     packages::ensure(packages::NETWORK)?;
     clean_leftovers()?;
-    let rig = Rig::set(workspace.build_minet(true)?)?;
+    let minet = workspace.build_minet(true)?;
+    let load = page::load();
+    let rig = Rig::set(minet)?;
     let (rounds, seconds) = if args.quick { (1, 1) } else { (3, 2) };
     let mut figures = Figures::new();
     for round in 1..=rounds {
@@ -60,7 +62,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     let table = page::table(&figures);
     print!("\n{table}");
     if !args.quick {
-        page::write(&workspace.root, &table)?;
+        page::write(&workspace.root, &load, &table)?;
     }
     let held = FLOORS.iter().filter(|floor| figures.ratio(floor.way, floor.metric) >= Some(floor.ratio)).count();
     println!("floors: {held} of {} held", FLOORS.len());

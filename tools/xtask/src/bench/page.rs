@@ -39,15 +39,20 @@ pub fn table(figures: &Figures) -> String {
     text
 }
 
+/// What else the machine did lately: `/proc/loadavg`.
+pub fn load() -> String {
+    fs::read_to_string("/proc/loadavg").unwrap_or_default()
+}
+
 /// Puts the table between the markers of BENCH.md.
-pub fn write(root: &Path, table: &str) -> Result<()> {
+pub fn write(root: &Path, load: &str, table: &str) -> Result<()> {
     let path = root.join("BENCH.md");
     let page = match fs::read_to_string(&path) {
         Ok(page) => page,
         Err(error) if error.kind() == io::ErrorKind::NotFound => EMPTY.to_owned(),
         Err(error) => return Err(Error::io(format!("read {}", path.display()))(error)),
     };
-    let section = format!("{BEGIN}\n{}\n\n{table}{END}", circumstances(root));
+    let section = format!("{BEGIN}\n{}\n\n{table}{END}", circumstances(root, load));
     fs::write(&path, replaced(&page, &section)).map_err(Error::io(format!("write {}", path.display())))
 }
 
@@ -61,7 +66,7 @@ fn replaced(page: &str, section: &str) -> String {
 }
 
 /// When and where, as far as the machine tells.
-fn circumstances(root: &Path) -> String {
+fn circumstances(root: &Path, load: &str) -> String {
     let said = |program: &str, args: &[&str]| {
         let mut command = Command::new(program);
         command.args(args).current_dir(root);
@@ -70,13 +75,14 @@ fn circumstances(root: &Path) -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1)).unwrap_or("?");
     format!(
-        "{}, commit {}, {} × {model}, Linux {}, {}, {}.",
+        "{}, commit {}, {} × {model}, Linux {}, {}, {}, load average before {}.",
         said("date", &["-u", "+%Y-%m-%d"]),
         said("git", &["rev-parse", "--short", "HEAD"]),
         said("nproc", &[]),
         said("uname", &["-r"]),
         said("rustc", &["--version"]),
         said("iperf3", &["--version"]).lines().next().unwrap_or("?"),
+        load.split(' ').next().unwrap_or("?"),
     )
 }
 
