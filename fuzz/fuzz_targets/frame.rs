@@ -3,8 +3,8 @@
 
 use messenger_core::{NodeId, SegmentId, Time, wire::Header};
 use minet::{
-    ANSWER_MAX, Frame, HEAD_MAX, Hop, Inbound, Member, Merge, Merger, Offloads, Part, Plan, Policy, Route, Switch, Table,
-    complete_checksum,
+    ANSWER_MAX, Frame, HEAD_MAX, Hop, Inbound, Member, Merge, Merger, Offloads, Part, Plan, Policy, Route, Switch,
+    Table, complete_checksum,
 };
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
@@ -61,7 +61,11 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
                     let built = [&head[..part.head_len], &whole[part.payload]].concat();
                     let h = Header::parse(&built).unwrap_or_else(|e| unreachable!("{e}"));
                     let behind = &built[usize::from(h.len)..];
-                    let shown = Frame { head: &behind[..behind.len().min(HEAD_MAX)], total: behind.len(), vnet: h.flags.has(messenger_core::wire::Flags::OFFLOAD) };
+                    let shown = Frame {
+                        head: &behind[..behind.len().min(HEAD_MAX)],
+                        total: behind.len(),
+                        vnet: h.flags.has(messenger_core::wire::Flags::OFFLOAD),
+                    };
                     if merger.push(made, h.flags, shown) == Merge::Refused {
                         let _ = merger.take();
                     }

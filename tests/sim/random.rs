@@ -129,7 +129,7 @@ fn story(seed: u64) {
 
 /// Members, registries, unicast, broadcast, silence: see the checks of [`crate::check`].
 ///
-/// Rows: MA-11, MA-21, MN-6, MN-11.
+/// Rows: MA-21, MN-11.
 #[test]
 fn after_any_trouble_everybody_knows_and_reaches_everybody() {
     if let Some(seed) = number("MINET_SIM_SEED") {
