@@ -20,7 +20,7 @@ use minet::{ANSWER_MAX, Ethernet, Frame, HEAD_MAX, Hop, Outbound, Plan, Reason, 
 use std::{io::ErrorKind, os::fd::AsFd, time::Duration};
 
 /// How long a full carrier may hold up reading.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(50);
 /// How soon a full carrier is tried again, at the latest.
 const RETRY: Duration = Duration::from_millis(1);
 /// So many frames in a row to one peer make a guess.
