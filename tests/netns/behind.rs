@@ -20,9 +20,8 @@ fn routed() -> Result<()> {
     b.run("sh", &["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"])?;
     station.ip(&["route", "add", "default", "via", "192.168.5.1"])?;
     a.ip(&["route", "add", "192.168.5.0/24", "via", "10.77.0.2"])?;
-    let step = Duration::from_millis(10);
-    assert_eq!(Ping::new("192.168.5.2", 5).every(step).run(a)?.received, 5);
-    assert_eq!(Ping::new("10.77.0.1", 5).every(step).run(&station)?.received, 5);
+    assert_eq!(Ping::new("192.168.5.2", 5).one_by_one(a)?.received, 5);
+    assert_eq!(Ping::new("10.77.0.1", 5).one_by_one(&station)?.received, 5);
     Ok(())
 }
 

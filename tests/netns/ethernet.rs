@@ -1,13 +1,12 @@
 //! One Ethernet: ping, ARP and ND, broadcast and multicast, carrier, every transport.
 
 use crate::topology::{five, mesh, udp_pair};
-use minet_tests::{Iperf, Listener, Net, Node, Ping, Result, SOON, eventually};
+use minet_tests::{Error, Iperf, Listener, Net, Node, Ping, Result, SOON, eventually};
 use std::{net::Ipv4Addr, time::Duration};
 
 const PORT: u16 = 5353;
 const MDNS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const BROADCAST: Ipv4Addr = Ipv4Addr::new(10, 77, 255, 255);
-const STEP: Duration = Duration::from_millis(10);
 
 fn ipv4(node: &Node) -> Ipv4Addr {
     node.config().ipv4().parse().unwrap()
@@ -17,12 +16,23 @@ fn ping_all(nodes: &[Node], count: u32) -> Result<()> {
     for from in nodes {
         for to in nodes.iter().filter(|to| to.name() != from.name()) {
             for address in [to.config().ipv4(), to.config().ipv6()] {
-                let report = Ping::new(&address, count).every(STEP).run(from.space())?;
-                assert_eq!(report.received, count, "{} to {address}", from.name());
+                let report = Ping::new(&address, count).one_by_one(from.space());
+                report.map_err(|error| {
+                    Error::unexpected(format!("{} to {address}: {error}\n{}", from.name(), states(nodes)))
+                })?;
             }
         }
     }
     Ok(())
+}
+
+/// What a failed test shows of its nodes.
+fn states(nodes: &[Node]) -> String {
+    let state = |node: &Node| {
+        let said = |what| node.ask(&[what]).map_or_else(|error| error.to_string(), |said| said.to_string());
+        format!("{}\n{}\n{}\n", node.with_log(said("stats")), said("links"), said("nodes"))
+    };
+    nodes.iter().map(state).collect()
 }
 
 /// Rows: MN-1, VI-59, MP-46.

@@ -5,7 +5,7 @@ use minet_tests::{
     eventually, run,
 };
 use rustix::process::Signal;
-use std::{fs, net::Ipv4Addr, process::Command, time::Duration};
+use std::{fs, net::Ipv4Addr, process::Command};
 
 const LEFT: &str = "10.1.0.1";
 const RIGHT: &str = "10.1.0.2";
@@ -27,7 +27,7 @@ fn exists(space: &str) -> bool {
 fn cables_carry_and_counters_count() -> Result<()> {
     let net = Net::new()?;
     let (left, right) = two(&net)?;
-    let report = Ping::new(RIGHT, 5).every(Duration::from_millis(5)).run(&left)?;
+    let report = Ping::new(RIGHT, 5).one_by_one(&left)?;
     assert_eq!((report.sent, report.received, report.times.len()), (5, 5, 5));
     assert_eq!(Ping::new("fd00::2", 1).run(&left)?.received, 1);
     let Traffic { rx_packets, tx_packets, .. } = right.traffic("u0")?;
@@ -119,7 +119,8 @@ fn what_is_interrupted_goes() -> Result<()> {
         eventually(SOON, "the end of its processes", || {
             Ok((!fs::exists(format!("/proc/{pid}")).unwrap()).then_some(()))
         })?;
-        assert_eq!(exists(&space), signal == Signal::KILL, "{signal:?}");
+        // After SIGKILL another test's start may have removed it already.
+        assert!(signal == Signal::KILL || !exists(&space), "{signal:?} left {space}");
         clean_leftovers()?;
         let dir = format!("/run/minet-tests/{}", space.split('-').next().unwrap());
         assert!(!exists(&space) && !fs::exists(&dir).unwrap(), "{signal:?} left {space} or {dir}");

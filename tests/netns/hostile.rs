@@ -33,7 +33,7 @@ fn still_well(nodes: &mut [Node]) -> Result<()> {
         assert!(!node.log()?.contains("panicked"), "{}", node.with_log("it panicked".to_owned()));
         node.wait_members(2, SOON)?;
     }
-    let report = Ping::new(&nodes[1].config().ipv4(), 10).every(Duration::from_millis(5)).run(nodes[0].space())?;
+    let report = Ping::new(&nodes[1].config().ipv4(), 10).one_by_one(nodes[0].space())?;
     assert_eq!(report.received, 10);
     Ok(())
 }

@@ -58,7 +58,7 @@ fn nodes_join_and_leave_without_loss_between_others() -> Result<()> {
     for _ in 0..3 {
         let mut c = Node::start(&net, &space, Config::new("c", 3))?;
         c.wait_members(3, SOON)?;
-        Ping::new(&a.config().ipv4(), 2).every(STEP).run(c.space())?;
+        Ping::new(&a.config().ipv4(), 2).one_by_one(c.space())?;
         c.stop()?;
     }
     let report = PingReport::parse(&load.finish(SOON)?.stdout)?;
@@ -91,6 +91,6 @@ fn a_peer_that_hangs_is_found_and_found_again() -> Result<()> {
     nodes[0].wait_state("b", "down", SOON)?;
     nodes[1].signal(rustix::process::Signal::CONT);
     let nodes = joined(nodes)?;
-    assert_eq!(Ping::new("10.77.0.2", 3).every(STEP).run(nodes[0].space())?.received, 3);
+    assert_eq!(Ping::new("10.77.0.2", 3).one_by_one(nodes[0].space())?.received, 3);
     Ok(())
 }

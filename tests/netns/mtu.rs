@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Pings of exactly this many bytes of IP, never cut.
 fn whole(from: &Node, to: &Node, bytes: usize) -> Result<()> {
     for (address, headers) in [(to.config().ipv4(), 28), (to.config().ipv6(), 48)] {
-        let ping = Ping::new(&address, 3).every(Duration::from_millis(10)).size(bytes - headers).with(&["-M", "do"]);
-        let report = ping.run(from.space()).map_err(|error| from.with_log(format!("{bytes} bytes: {error}")))?;
+        let ping = Ping::new(&address, 3).size(bytes - headers).with(&["-M", "do"]);
+        let report = ping.one_by_one(from.space()).map_err(|error| from.with_log(format!("{bytes} bytes: {error}")))?;
         assert_eq!(report.received, 3, "{bytes} bytes to {address}");
     }
     Ok(())
