@@ -67,8 +67,9 @@ impl Node {
             return Some(Refusal::DuplicateName);
         }
         let another = |life| life != hello.incarnation;
-        // A member may be known by a link of its own, or by its record alone.
-        let other_life = self.member(source).is_some_and(|m| another(m.incarnation))
+        // A member may be known by a link of its own, or by its record alone. By a record alone, one of the same name is
+        // taken for the member itself, started again: others may believe in its old life until their links go silent.
+        let other_life = self.member(source).is_some_and(|m| another(m.incarnation) && m.name != hello.name)
             || self.links.values().any(|l| {
                 l.id() != id && l.is_live() && l.peer().is_some_and(|p| p.node == source && another(p.incarnation))
             });

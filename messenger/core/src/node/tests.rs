@@ -310,6 +310,27 @@ fn a_restarted_node_is_taken_back_at_once_on_the_same_link() {
 }
 
 #[test]
+fn a_restarted_node_is_taken_back_though_others_believe_in_its_old_life() {
+    let mut w = World::new(3);
+    w.connect(1, 2, 10);
+    w.connect(2, 3, 10);
+    let cable = w.connect(1, 3, 10);
+    w.run(Duration::from_secs(1));
+    // Node 3 dies. Node 1 knows at once, node 2 does not.
+    let now = w.now;
+    let old = w.cables[cable].ends[0].1;
+    w.nodes[0].close_link(now, old, Reason::CarrierLost);
+    for old in [1, cable] {
+        w.cables[old].ends[1].1 = LinkId(u32::MAX);
+    }
+    w.nodes[2] = Node::new(NodeConfig { incarnation: Incarnation::new(7), version: 1 << 20, ..config(3, "n3") }, now);
+    w.connect(1, 3, 10);
+    w.carry();
+    assert_eq!(w.nodes[0].member(id(3)).unwrap().incarnation, Incarnation::new(7));
+    assert_eq!(w.nodes[0].route(id(3)).map(|r| r.hops), Some(1));
+}
+
+#[test]
 fn a_bye_is_known_at_once() {
     let mut w = World::new(2);
     w.connect(1, 2, 10);

@@ -198,6 +198,9 @@ impl Control {
                 self.meet(met);
             }
             token if self.server.owns(token) => {
+                // What is told is in effect: lanes and interfaces have it before anybody reads of it.
+                self.take_events(poll);
+                self.follow_up();
                 for asked in self.server.handle(token, registry) {
                     self.answer(asked, poll);
                 }
