@@ -1,7 +1,7 @@
 //! Programs that know nothing of MINET.
 
 use crate::topology::mesh;
-use minet_tests::{DhcpServer, Iperf, Net, Ping, Result, SOON, Sshd, eventually};
+use minet_tests::{DhcpServer, Error, Iperf, Net, Ping, Result, SOON, Sshd, eventually};
 use std::fs;
 
 /// Rows: MN-2.
@@ -42,8 +42,11 @@ fn network_tools_work() -> Result<()> {
     let target = b.config().ipv4();
 
     assert!(Iperf::new(b.space(), &target, 1).run(a.space())?.gbits > 0.1);
-    let report = Iperf::new(b.space(), &target, 1).udp(1000, "20M").run(a.space())?;
-    assert!(report.lost < 0.1, "{report:?}");
+    // On a busy machine the receiving program itself loses now and then, so it has some tries.
+    eventually(SOON, "UDP with little loss", || {
+        let report = Iperf::new(b.space(), &target, 1).udp(1000, "10M").run(a.space())?;
+        if report.lost < 0.05 { Ok(Some(())) } else { Err(Error::unexpected(format!("{report:?}"))) }
+    })?;
 
     let server = Sshd::start(&net, b.space(), &target)?;
     assert!(server.run(a.space(), "echo $SSH_CONNECTION")?.stdout.starts_with(&a.config().ipv4()));
