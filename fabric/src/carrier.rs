@@ -6,7 +6,8 @@
 
 use arrayvec::ArrayVec;
 use fabric_ring::{Slot, View};
-use std::{io, net::SocketAddr, os::fd::BorrowedFd};
+use pnet_base::MacAddr;
+use std::{fmt, io, net::SocketAddr, os::fd::BorrowedFd};
 
 /// A peer on a carrier. The caller chooses the number; it is small, and used again only after a detach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,13 +41,57 @@ impl Message<'_> {
     }
 }
 
+/// Where a peer is on its carrier, as far as the carrier can tell it from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Address {
+    /// On UDP.
+    Udp(SocketAddr),
+    /// On the carrier's Ethernet.
+    Ether(MacAddr),
+    /// At the other end of the carrier's line: there is only one.
+    Line,
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Address {
+        Address::Udp(address)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Udp(address) => address.fmt(f),
+            Address::Ether(mac) => mac.fmt(f),
+            Address::Line => f.pad("the line"),
+        }
+    }
+}
+
 /// Who a received message came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A peer that was attached.
     Channel(Channel),
     /// An address nobody attached: a peer that greets first.
-    Stranger(SocketAddr),
+    Stranger(Address),
+}
+
+/// Whether what a carrier stands on is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// As far as the carrier knows, always.
+    Given,
+    /// An interface that is up and has a cable, a device that is open.
+    Up {
+        /// The largest message that it takes now, in bytes.
+        message: usize,
+        /// How often it was taken up; another number says that it was away in between.
+        turn: u32,
+    },
+    /// It is not there. The carrier waits for it and takes it up again by itself; what is sent meanwhile is lost.
+    Down,
 }
 
 /// One received message. It lies in the carrier's memory until [`Carrier::release`].
@@ -104,6 +149,10 @@ pub enum Peer {
     Shm(crate::shm::Rings),
     /// A peer of [`crate::udp`].
     Address(SocketAddr),
+    /// A peer of [`crate::ether`]; the broadcast address stands for whoever is there.
+    Ether(MacAddr),
+    /// The peer of [`crate::serial`].
+    Line,
 }
 
 /// Counts since the carrier was made.
@@ -129,7 +178,7 @@ pub struct Counts {
 
 /// A way to move messages, as one thread owns it.
 pub trait Carrier: Send {
-    /// `loopback`, `shm`, `udp`, …
+    /// `loopback`, `shm`, `udp`, `ether`, `serial`.
     fn kind(&self) -> &'static str;
 
     /// Adds a peer under a number of the caller's.
@@ -172,6 +221,22 @@ pub trait Carrier: Send {
 
     /// The counts.
     fn counts(&self) -> Counts;
+
+    /// Whether what it stands on is there. Looked at by [`Carrier::receive`]; the waker wakes for a change.
+    fn medium(&self) -> Medium {
+        Medium::Given
+    }
+
+    /// Sends one message ahead of what waits, where the carrier has a queue of its own.
+    fn send_urgent(&mut self, channel: Channel, message: Message<'_>) -> Result<(), SendError> {
+        self.send(channel, &[message]).1
+    }
+
+    /// Whether it pays to wait for room when a channel is full. A slow line is full most of the time: who waits for it
+    /// keeps others waiting.
+    fn worth_waiting(&self) -> bool {
+        true
+    }
 }
 
 /// So that middleware can stand around a carrier that is only known at run time.
@@ -230,5 +295,17 @@ impl<C: Carrier + ?Sized> Carrier for Box<C> {
 
     fn counts(&self) -> Counts {
         (**self).counts()
+    }
+
+    fn medium(&self) -> Medium {
+        (**self).medium()
+    }
+
+    fn send_urgent(&mut self, channel: Channel, message: Message<'_>) -> Result<(), SendError> {
+        (**self).send_urgent(channel, message)
+    }
+
+    fn worth_waiting(&self) -> bool {
+        (**self).worth_waiting()
     }
 }

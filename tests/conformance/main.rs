@@ -1,13 +1,15 @@
 //! One suite for the Carrier contract, run over every carrier, plain and through middleware.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
+mod ether;
 mod fairness;
 mod faults;
 mod pair;
+mod serial;
 mod strangers;
 mod suite;
 
-use pair::{Pair, loopback, shm, udp, udp6};
+use pair::{Pair, ether, jumbo_ether, loopback, serial, shm, udp, udp6};
 
 macro_rules! conformance {
     ($($name:ident => $make:expr;)*) => { $(
@@ -47,15 +49,26 @@ conformance! {
     plain_shm => shm();
     plain_udp => udp();
     plain_udp6 => udp6();
+    plain_ether => ether();
+    jumbo_ether => jumbo_ether();
+    plain_serial => serial();
     traced_loopback => loopback().traced();
     traced_shm => shm().traced();
     traced_udp => udp().traced();
+    traced_ether => ether().traced();
+    traced_serial => serial().traced();
     captured_loopback => loopback().captured();
     captured_shm => shm().captured();
     captured_udp => udp().captured();
+    captured_ether => ether().captured();
+    captured_serial => serial().captured();
     faultless_loopback => loopback().faultless();
     faultless_shm => shm().faultless();
     faultless_udp => udp().faultless();
+    faultless_ether => ether().faultless();
+    faultless_serial => serial().faultless();
     stacked_shm => shm().traced().captured().faultless();
     stacked_udp => udp().traced().captured().faultless();
+    stacked_ether => ether().traced().captured().faultless();
+    stacked_serial => serial().traced().captured().faultless();
 }

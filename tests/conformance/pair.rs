@@ -1,14 +1,20 @@
 //! Two carriers that are connected, and what tests do with them.
 
 use fabric::{
-    Batch, Carrier, Channel, Message, Origin, Peer, SendError, View, loopback,
+    Batch, Carrier, Channel, Message, Origin, Peer, SendError, View,
+    ether::Ether,
+    loopback,
     middleware::{Fault, LINKTYPE_USER0, Pcap, Trace},
+    serial::Serial,
     shm::{Joining, Listener, Offer, Progress, Session, Shm, connect},
     udp::Udp,
 };
+use minet_tests::{Net, Netns, cable};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     any::Any,
+    io,
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
@@ -26,7 +32,7 @@ pub struct Pair {
     pub b: End,
     /// Memory never loses; the network may.
     pub lossless: bool,
-    keep: Vec<Box<dyn Any + Send>>,
+    keep: Vec<Box<dyn Any>>,
 }
 
 impl Pair {
@@ -139,6 +145,67 @@ fn udp_on(address: &str) -> Pair {
     let (a, b) = (Udp::bind(address).unwrap(), Udp::bind(address).unwrap());
     let (at_a, at_b) = (Peer::Address(b.local()), Peer::Address(a.local()));
     Pair::new(a, b, false).attach(at_a, at_b)
+}
+
+/// A cable between two namespaces without any address.
+///
+/// ```text
+///   a: e0 ------ e0 :b
+/// ```
+pub fn ether() -> Pair {
+    ether_of("1500")
+}
+
+pub fn jumbo_ether() -> Pair {
+    ether_of("9018")
+}
+
+fn ether_of(mtu: &str) -> Pair {
+    let (net, [a, b]) = wired(mtu);
+    let (a, b) = (ether_in(&a, "e0"), ether_in(&b, "e0"));
+    let (at_a, at_b) = (Peer::Ether(b.local()), Peer::Ether(a.local()));
+    let mut pair = Pair::new(a, b, false).attach(at_a, at_b);
+    pair.keep.push(Box::new(net));
+    pair
+}
+
+/// Two namespaces with a cable between them.
+pub fn wired(mtu: &str) -> (Net, [Netns; 2]) {
+    let net = Net::new().unwrap();
+    let spaces = [net.space("a").unwrap(), net.space("b").unwrap()];
+    // Nothing but what the test sends: no neighbour discovery of the kernel's.
+    for space in &spaces {
+        space.run("sysctl", &["-qw", "net.ipv6.conf.default.disable_ipv6=1"]).unwrap();
+    }
+    cable((&spaces[0], "e0", &[]), (&spaces[1], "e0", &[])).unwrap();
+    for space in &spaces {
+        space.ip(&["link", "set", "e0", "mtu", mtu]).unwrap();
+    }
+    (net, spaces)
+}
+
+/// A carrier on an interface of a namespace.
+pub fn ether_in(space: &Netns, interface: &str) -> Ether {
+    space.inside(|| Ether::open(interface).map_err(io::Error::other)).unwrap()
+}
+
+/// The two ends of a pty.
+pub fn serial() -> Pair {
+    let (a, b) = pty();
+    let serial = |fd| Serial::over(fd, 10_000).unwrap();
+    Pair::new(serial(a), serial(b), false).attach(Peer::Line, Peer::Line)
+}
+
+/// The master and the slave of a new pty.
+pub fn pty() -> (OwnedFd, OwnedFd) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
+    let slave = rustix::fs::open(&*name, flags, rustix::fs::Mode::empty()).unwrap();
+    (master, slave)
 }
 
 pub fn shm() -> Pair {

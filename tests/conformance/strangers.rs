@@ -28,14 +28,14 @@ fn a_stranger_is_told_apart_and_may_be_attached() {
     let stranger = UdpSocket::bind(any()).unwrap();
     let from = stranger.local_addr().unwrap();
     stranger.send_to(b"may I?", udp.local()).unwrap();
-    assert_eq!(next(&mut udp), [(Origin::Stranger(from), b"may I?".to_vec())]);
+    assert_eq!(next(&mut udp), [(Origin::Stranger(from.into()), b"may I?".to_vec())]);
     udp.attach(Channel(4), Peer::Address(from)).unwrap();
     assert!(matches!(udp.attach(Channel(5), Peer::Address(from)), Err(AttachError::InUse(Channel(4)))));
     stranger.send_to(b"", udp.local()).unwrap();
     assert_eq!(next(&mut udp), [(Origin::Channel(Channel(4)), Vec::new())]);
     udp.detach(Channel(4));
     stranger.send_to(b"again", udp.local()).unwrap();
-    assert_eq!(next(&mut udp), [(Origin::Stranger(from), b"again".to_vec())]);
+    assert_eq!(next(&mut udp), [(Origin::Stranger(from.into()), b"again".to_vec())]);
 }
 
 #[test]

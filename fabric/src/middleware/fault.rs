@@ -1,7 +1,7 @@
 //! Things that go wrong, on purpose and by seed.
 
 use super::staging::{Staging, refusal};
-use crate::{AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Peer, SendError, Slot, View};
+use crate::{AttachError, Batch, Carrier, Channel, Counts, Limits, Medium, Message, Peer, SendError, Slot, View};
 use std::{
     collections::VecDeque,
     io,
@@ -306,6 +306,18 @@ impl<C: Carrier> Carrier for Fault<C> {
         (messages.len(), Ok(()))
     }
 
+    fn send_urgent(&mut self, channel: Channel, message: Message<'_>) -> Result<(), SendError> {
+        if !self.is_idle() {
+            return self.send(channel, &[message]).1;
+        }
+        self.staging.forget();
+        self.inner.send_urgent(channel, message)?;
+        let mut shared = self.control.lock();
+        shared.counts.taken += 1;
+        shared.counts.passed += 1;
+        Ok(())
+    }
+
     fn flush(&mut self) {
         self.staging.forget();
         self.pump(false);
@@ -350,5 +362,13 @@ impl<C: Carrier> Carrier for Fault<C> {
 
     fn counts(&self) -> Counts {
         self.inner.counts()
+    }
+
+    fn medium(&self) -> Medium {
+        self.inner.medium()
+    }
+
+    fn worth_waiting(&self) -> bool {
+        self.inner.worth_waiting()
     }
 }

@@ -1,7 +1,7 @@
 //! Every message into a capture file.
 
 use super::{staging::Staging, trace::Direction};
-use crate::{AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, SendError, Slot, View};
+use crate::{AttachError, Batch, Carrier, Channel, Counts, Limits, Medium, Message, Origin, Peer, SendError, Slot, View};
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
@@ -166,6 +166,13 @@ impl<C: Carrier> Carrier for Pcap<C> {
         sent
     }
 
+    fn send_urgent(&mut self, channel: Channel, message: Message<'_>) -> Result<(), SendError> {
+        self.staging.forget();
+        self.inner.send_urgent(channel, message)?;
+        self.record(Direction::Out, Origin::Channel(channel), message.parts);
+        Ok(())
+    }
+
     fn flush(&mut self) {
         self.staging.forget();
         self.inner.flush();
@@ -216,6 +223,14 @@ impl<C: Carrier> Carrier for Pcap<C> {
 
     fn counts(&self) -> Counts {
         self.inner.counts()
+    }
+
+    fn medium(&self) -> Medium {
+        self.inner.medium()
+    }
+
+    fn worth_waiting(&self) -> bool {
+        self.inner.worth_waiting()
     }
 }
 

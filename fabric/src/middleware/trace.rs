@@ -1,7 +1,7 @@
 //! A line for each message.
 
 use super::staging::Staging;
-use crate::{AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, SendError, Slot, View};
+use crate::{AttachError, Batch, Carrier, Channel, Counts, Limits, Medium, Message, Origin, Peer, SendError, Slot, View};
 use std::{fmt, io, os::fd::BorrowedFd};
 
 /// How many bytes of a message a line shows.
@@ -143,6 +143,14 @@ impl<C: Carrier> Carrier for Trace<C> {
         sent
     }
 
+    fn send_urgent(&mut self, channel: Channel, message: Message<'_>) -> Result<(), SendError> {
+        self.staging.forget();
+        self.inner.send_urgent(channel, message)?;
+        let about = (self.inner.kind(), Direction::Out, Origin::Channel(channel));
+        show(about, message.parts, &mut self.filter, &mut self.sink);
+        Ok(())
+    }
+
     fn flush(&mut self) {
         self.staging.forget();
         self.inner.flush();
@@ -176,6 +184,14 @@ impl<C: Carrier> Carrier for Trace<C> {
 
     fn counts(&self) -> Counts {
         self.inner.counts()
+    }
+
+    fn medium(&self) -> Medium {
+        self.inner.medium()
+    }
+
+    fn worth_waiting(&self) -> bool {
+        self.inner.worth_waiting()
     }
 }
 
