@@ -59,7 +59,7 @@ impl Pair {
     }
 
     pub fn captured(self) -> Pair {
-        self.wrap(|carrier| Box::new(Pcap::new(carrier, std::io::sink(), LINKTYPE_USER0)))
+        self.wrap(|carrier| Box::new(Pcap::new(carrier, io::sink(), LINKTYPE_USER0)))
     }
 
     pub fn faultless(self) -> Pair {

@@ -6,12 +6,14 @@
 //! ```
 
 mod address;
+mod media;
 
 use messenger_core::{Name, NameError, NodeId};
 use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use address::Cidr;
+pub use media::{Ether, Serial, SerialArg};
 
 /// Why a configuration is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +110,10 @@ pub struct Config {
     pub udp: Option<SocketAddr>,
     /// Peers to greet by UDP.
     pub peers: Vec<SocketAddr>,
+    /// Ethernets to carry on.
+    pub ethers: Vec<Ether>,
+    /// Serial lines to carry on.
+    pub serials: Vec<Serial>,
     /// An idle link gives a sign of life this often.
     pub heartbeat: Duration,
     /// A link is silent after so many of them.
@@ -142,6 +148,10 @@ struct File {
     udp: UdpFile,
     #[serde(default)]
     peer: Vec<PeerFile>,
+    #[serde(default)]
+    ether: Vec<media::EtherFile>,
+    #[serde(default)]
+    serial: Vec<media::SerialFile>,
     #[serde(default)]
     link: LinkFile,
     #[serde(default)]
@@ -209,6 +219,10 @@ pub struct Overrides {
     pub listen: Option<SocketAddr>,
     /// `--peer`, in addition to the file's
     pub peers: Vec<SocketAddr>,
+    /// `--ether`, in addition to the file's
+    pub ethers: Vec<String>,
+    /// `--serial`, in addition to the file's
+    pub serials: Vec<SerialArg>,
     /// `--insecure`
     pub insecure: bool,
     /// `--no-shm`
@@ -280,6 +294,8 @@ impl Config {
             let allowed = "UDP is in clear text in this version: say `insecure = true` or `--insecure` to accept that";
             return Err(value("udp.listen", listen, allowed));
         }
+        let ethers = media::ethers(file.ether, &over.ethers, insecure)?;
+        let serials = media::serials(file.serial, &over.serials)?;
         let mut distinct: Vec<SocketAddr> = Vec::new();
         for peer in peers {
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
@@ -311,6 +327,8 @@ impl Config {
             ring: ring_kib * 1024,
             udp,
             peers,
+            ethers,
+            serials,
             heartbeat: Duration::from_millis(heartbeat),
             miss_limit,
             segments,

@@ -4,11 +4,29 @@ use super::{Event, Node};
 use crate::{
     LinkId, NodeId, Time,
     link::{LinkState, Reason},
-    wire::{Hello, LinkBody, Refusal, VERSION},
+    wire::{Flags, Header, Hello, Kind, LinkBody, Refusal, VERSION},
 };
+use alloc::vec::Vec;
 use core::time::Duration;
 
 impl Node {
+    /// A message that asks nodes of this fabric to greet, for everybody on a medium.
+    pub fn seek(&self) -> Vec<u8> {
+        let header = Header {
+            len: Header::LEN as u8,
+            kind: Kind::Link,
+            flags: Flags::default(),
+            source: self.me.node.get(),
+            destination: NodeId::EVERY,
+            port: 0,
+        };
+        let mut bytes = Vec::from([0; Header::LEN]);
+        // The buffer has the header's length.
+        let _ = header.emit(&mut bytes);
+        LinkBody::Seek { fabric: self.me.fabric.clone() }.emit(&mut bytes);
+        bytes
+    }
+
     pub(super) fn handle_hello(&mut self, now: Time, id: LinkId, source: NodeId, session: u32, hello: &Hello) {
         if let Some(why) = self.objection(now, id, source, hello) {
             return self.turn_away(now, id, Some(source), why);
@@ -80,7 +98,7 @@ impl Node {
     /// try of a newcomer finds the truth.
     fn proves_alive(&mut self, now: Time, node: NodeId, but: LinkId) -> bool {
         let digest = self.registry.digest();
-        let (mut alive, mut silent) = (false, alloc::vec::Vec::new());
+        let (mut alive, mut silent) = (false, Vec::new());
         for link in self.links.values_mut() {
             if link.id() == but || !link.is_live() || link.peer().is_none_or(|p| p.node != node) {
                 continue;

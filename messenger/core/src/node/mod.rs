@@ -337,6 +337,10 @@ impl Node {
         if let LinkBody::Hello(hello) = body {
             return self.handle_hello(now, id, source, session, hello);
         }
+        if let LinkBody::Seek { .. } = body {
+            // Whom it is for has a link by now, which greets.
+            return;
+        }
         if let LinkBody::Refuse { why, .. } = body {
             return self.handle_refusal(now, id, source, *why);
         }
@@ -351,7 +355,7 @@ impl Node {
             LinkBody::Announce(part) => self.handle_announce(now, id, part),
             LinkBody::Quiesce => self.quiesce_link(now, id, true),
             LinkBody::Enable => self.quiesce_link(now, id, false),
-            LinkBody::Hello(_) | LinkBody::Refuse { .. } | LinkBody::Other(_) => self.counts.unknown_kind += 1,
+            LinkBody::Hello(_) | LinkBody::Refuse { .. } | LinkBody::Seek { .. } | LinkBody::Other(_) => self.counts.unknown_kind += 1,
         }
     }
 

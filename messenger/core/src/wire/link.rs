@@ -148,6 +148,11 @@ pub enum LinkBody<'a> {
     Quiesce,
     /// They are again.
     Enable,
+    /// Asks nodes of a fabric that are on the same medium to greet. It belongs to no link.
+    Seek {
+        /// Which fabric.
+        fabric: Name,
+    },
     /// An opcode this build does not know.
     Other(u8),
 }
@@ -190,6 +195,7 @@ impl<'a> LinkBody<'a> {
             }),
             6 => LinkBody::Quiesce,
             7 => LinkBody::Enable,
+            8 => LinkBody::Seek { fabric: r.name()? },
             other => LinkBody::Other(other),
         })
     }
@@ -220,6 +226,9 @@ impl<'a> LinkBody<'a> {
             }
             LinkBody::Enable => {
                 w.u8(7);
+            }
+            LinkBody::Seek { fabric } => {
+                w.u8(8).name(fabric);
             }
             LinkBody::Other(code) => {
                 w.u8(*code);
@@ -260,6 +269,7 @@ mod tests {
             LinkBody::Announce(announce),
             LinkBody::Quiesce,
             LinkBody::Enable,
+            LinkBody::Seek { fabric: Name::new("default").unwrap() },
             LinkBody::Other(200),
         ]
         .into()

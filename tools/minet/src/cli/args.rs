@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::Cidr;
+use crate::{Cidr, SerialArg};
 use clap::{Parser, Subcommand, ValueHint};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -82,7 +82,13 @@ pub struct RunArgs {
     /// Greet a peer by UDP at this address and port, may be repeated
     #[arg(long)]
     pub peer: Vec<SocketAddr>,
-    /// Accept that UDP is in clear text
+    /// Carry on the Ethernet of this interface too, may be repeated
+    #[arg(long)]
+    pub ether: Vec<String>,
+    /// Carry on this serial device too, DEVICE or DEVICE:SPEED, may be repeated
+    #[arg(long)]
+    pub serial: Vec<SerialArg>,
+    /// Accept that UDP and raw Ethernet are in clear text
     #[arg(long)]
     pub insecure: bool,
     /// Do not link to nodes of this host through shared memory

@@ -67,6 +67,8 @@ fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
         addresses: run.address.clone(),
         listen: run.listen,
         peers: run.peer.clone(),
+        ethers: run.ether.clone(),
+        serials: run.serial.clone(),
         insecure: run.insecure,
         no_shm: run.no_shm,
         queues: run.queues,

@@ -58,7 +58,7 @@ pub(super) fn status(r: &StatusReport) -> String {
         r.links.total
     );
     if n.insecure {
-        out.push_str("INSECURE: frames over UDP are in clear text\n");
+        out.push_str("INSECURE: frames over UDP and raw Ethernet are in clear text\n");
     }
     let mut rows = vec![heading(["interface", "segment", "carrier", "mtu", "mac", "addresses"])];
     for i in &r.interfaces {

@@ -4,6 +4,7 @@ use super::{
     DaemonError, Lanes, SHM, UDP,
     interface::Attached,
     local::{Local, Met},
+    media::Media,
     publish,
     reports::Reporter,
     signals::Signals,
@@ -17,10 +18,10 @@ use crate::{
     snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
-use fabric::{Channel, Origin, Peer, shm, udp};
+use fabric::{Address, Channel, Origin, Peer, shm, udp};
 use messenger_core::{
     Event, LinkId, LinkSpec, LinkState, Node, NodeId, Reason, Time,
-    wire::{Header, Kind},
+    wire::{Header, Kind, LinkBody},
 };
 use minet::{Learned, Stations};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
@@ -74,6 +75,7 @@ pub(super) struct Control {
     server: Server,
     pings: BTreeMap<u64, Asking>,
     expire: Instant,
+    media: Media,
     dirty: bool,
 }
 
@@ -99,6 +101,7 @@ impl Control {
     ) -> Control {
         let stations = attached.iter().map(|_| Stations::new()).collect();
         Control {
+            media: Media::new(&lanes.underlays),
             config,
             clock,
             node,
@@ -155,6 +158,7 @@ impl Control {
         for peer in self.config.peers.clone() {
             self.open_udp(peer, true);
         }
+        self.media.start(&mut self.wires, &self.lanes);
         let met = self.local.call_all(registry);
         self.meet(met);
         log::info!(
@@ -182,7 +186,7 @@ impl Control {
         let pings = self.pings.values().map(|p| until(p.until)).min();
         let learns = self.attached.iter().any(|a| a.config.learn);
         let expire = learns.then(|| until(self.expire));
-        [core, self.local.timeout(), pings, expire].into_iter().flatten().min()
+        [core, self.local.timeout(), pings, expire, self.media.timeout()].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -250,6 +254,7 @@ impl Control {
             }
         }
         self.take_events(poll);
+        self.tend_media();
     }
 
     /// Sends what the core has to say and publishes what changed.
@@ -284,6 +289,9 @@ impl Control {
                 Event::LinkUp { link, peer } => log::info!("link {link} to {} is up", self.called(peer)),
                 Event::LinkDown { link, peer, reason } => {
                     log::info!("link {link} to {} is down: {reason}", self.called(peer));
+                    if let Some(wire) = self.wires.get(link) {
+                        self.media.hurry(wire.carrier);
+                    }
                 }
                 Event::LinkClosed { link, .. } => self.close_wire(link, poll),
                 Event::LinkRefused { link, peer, why, ours } => {
@@ -357,9 +365,41 @@ impl Control {
         let message = u32::try_from(udp::message_most(address)).unwrap_or(u32::MAX);
         let spec = LinkSpec { carrier: "udp", priority: PRIORITY[UDP], message, expect: None, lasting };
         let mut wire = Wires::new_wire(UDP, channel, address.to_string());
-        wire.socket = Some(address);
+        (wire.socket, wire.origin) = (Some(address), Some(address.into()));
         let peers = self.lanes.mailboxes.iter().map(|_| Peer::Address(address)).collect();
         Some(self.link(spec, wire, peers))
+    }
+
+    /// Links up with a peer on a carrier that stands on a medium, while that is there.
+    fn open_on_medium(&mut self, carrier: usize, at: Address, lasting: bool) -> Option<LinkId> {
+        let (kind, priority, message) = self.media.describe(carrier)?;
+        let peer = || match at {
+            Address::Ether(mac) => Some(Peer::Ether(mac)),
+            Address::Line => Some(Peer::Line),
+            _ => None,
+        };
+        let peers = self.lanes.mailboxes.iter().map(|_| peer()).collect::<Option<Vec<Peer>>>()?;
+        let channel = self.wires.channel(carrier)?;
+        let address = self.media.address(carrier, at);
+        let mut wire = Wires::new_wire(carrier, channel, address);
+        wire.origin = Some(at);
+        let spec = LinkSpec { carrier: kind, priority, message, expect: None, lasting };
+        Some(self.link(spec, wire, peers))
+    }
+
+    /// Opens the links that a medium which came is to have, and seeks peers where it is time to.
+    fn tend_media(&mut self) {
+        for (carrier, at) in self.media.to_open() {
+            if self.wires.of_origin(carrier, at).is_none() {
+                self.open_on_medium(carrier, at, true);
+            }
+        }
+        for (carrier, channel) in self.media.to_seek() {
+            let bytes = self.node.seek();
+            if let Some(mailbox) = self.lanes.mailboxes.first() {
+                mailbox.give(Command::Send { carrier, channel, bytes });
+            }
+        }
     }
 
     fn link(&mut self, spec: LinkSpec, wire: Wire, peers: Vec<Peer>) -> LinkId {
@@ -377,6 +417,14 @@ impl Control {
                 Report::Broken { carrier, channel } => {
                     if let Some(link) = self.wires.of_channel(carrier, channel.0) {
                         self.node.close_link(now, link, Reason::CarrierLost);
+                    }
+                }
+                Report::Medium { carrier, medium } => {
+                    if self.media.changed(carrier, medium) {
+                        let gone: Vec<LinkId> = self.wires.iter().filter(|(_, w)| w.carrier == carrier).map(|(l, _)| l).collect();
+                        for link in gone {
+                            self.node.close_link(now, link, Reason::CarrierLost);
+                        }
                     }
                 }
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
@@ -400,17 +448,26 @@ impl Control {
     fn handle_message(&mut self, now: Time, carrier: usize, origin: Origin, bytes: &[u8]) {
         let link = match origin {
             Origin::Channel(channel) => self.wires.of_channel(carrier, channel.0),
-            Origin::Stranger(from) => self.wires.of_socket(from).or_else(|| self.welcome(from, bytes)),
+            Origin::Stranger(from) => {
+                self.wires.of_origin(carrier, from).or_else(|| self.welcome(carrier, from, bytes))
+            }
         };
         if let Some(link) = link {
             self.node.handle_message(now, link, bytes);
         }
     }
 
-    /// A link for a stranger that greets.
-    fn welcome(&mut self, from: SocketAddr, bytes: &[u8]) -> Option<LinkId> {
+    /// A link for a stranger that greets, or seeks nodes of this fabric.
+    fn welcome(&mut self, carrier: usize, from: Address, bytes: &[u8]) -> Option<LinkId> {
         let greets = match Header::parse(bytes) {
-            Ok(header) => header.kind == Kind::Link && header.body(bytes).is_ok_and(|b| b.first() == Some(&1)),
+            Ok(header) if header.kind == Kind::Link => match header.body(bytes).map(LinkBody::parse) {
+                Ok(Ok(LinkBody::Hello(_))) => true,
+                Ok(Ok(LinkBody::Seek { fabric })) => {
+                    fabric == self.config.fabric && header.source_node().is_some_and(|n| n != self.node.id())
+                }
+                _ => false,
+            },
+            Ok(_) => false,
             // Another version's node is to be told so.
             Err(messenger_core::wire::WireError::Version(_)) => bytes.len() >= Header::LEN && bytes.get(1) == Some(&0),
             Err(_) => false,
@@ -419,7 +476,10 @@ impl Control {
         if !greets || self.node.links().filter(greeting).count() >= STRANGERS {
             return None;
         }
-        self.open_udp(from, false)
+        match from {
+            Address::Udp(from) => self.open_udp(from, false),
+            from => self.open_on_medium(carrier, from, false),
+        }
     }
 
     fn answer(&mut self, Asked { client, ask }: Asked, poll: &Poll) {

@@ -7,6 +7,7 @@
 mod control;
 mod interface;
 mod local;
+mod media;
 mod publish;
 mod reports;
 mod signals;
@@ -21,13 +22,16 @@ use crate::{
 use arc_swap::ArcSwap;
 use control::{Control, Tokens};
 use fabric::{
-    Carrier,
+    Carrier, Medium,
+    ether::{Ether, EtherError, interfaces},
     middleware::{LINKTYPE_USER0, Pcap},
+    serial::{Serial, SerialError},
     shm::{self, Lock, Shm},
     udp::{Udp, UdpError},
 };
 use interface::Attached;
 use local::Local;
+use media::Underlay;
 use messenger_core::{Incarnation, Node, NodeConfig};
 use minet::Switch;
 use std::{
@@ -54,6 +58,12 @@ pub enum DaemonError {
     /// UDP cannot be had.
     #[error(transparent)]
     Udp(#[from] UdpError),
+    /// Raw Ethernet cannot be had.
+    #[error(transparent)]
+    Ether(#[from] EtherError),
+    /// The serial device cannot be had.
+    #[error(transparent)]
+    Serial(#[from] SerialError),
     /// The capture file cannot be made.
     #[error("cannot write the capture file {path}")]
     Pcap {
@@ -128,6 +138,14 @@ fn warn_of_clear_text(config: &Config) {
     if let (Some(address), true) = (config.udp, config.insecure) {
         log::warn!("insecure = true: frames over UDP ({address}) are in clear text and anyone who reaches it may join");
     }
+    for ether in &config.ethers {
+        let name = &ether.interface;
+        log::warn!("insecure = true: frames on the Ethernet of {name} are in clear text and anyone on it may join");
+    }
+    for serial in &config.serials {
+        let path = serial.line.path.display();
+        log::info!("frames on the serial line {path} are in clear text; whoever holds its other end may join");
+    }
 }
 
 fn node_config(config: &Config, attached: &[Attached]) -> Result<NodeConfig, DaemonError> {
@@ -159,6 +177,8 @@ pub(crate) struct Lanes {
     threads: Vec<JoinHandle<()>>,
     /// The kinds of the carriers, in order.
     pub(crate) kinds: Vec<&'static str>,
+    /// What some of the carriers stand on.
+    pub(crate) underlays: Vec<(usize, Underlay)>,
 }
 
 impl Drop for Lanes {
@@ -195,11 +215,16 @@ fn lanes(
     snapshot: &Arc<ArcSwap<Snapshot>>,
     inbox: &Arc<Inbox>,
 ) -> Result<Started, DaemonError> {
-    let mut lanes = Lanes { mailboxes: Vec::new(), threads: Vec::new(), kinds: vec!["shm"] };
+    let mut lanes = Lanes { mailboxes: Vec::new(), threads: Vec::new(), kinds: vec!["shm"], underlays: Vec::new() };
     let mut doorbells = Vec::new();
     let mut udp = config.udp.map(Udp::bind).transpose()?;
     if udp.is_some() {
         lanes.kinds.push("udp");
+    }
+    let mut media = media(config)?;
+    for (underlay, carrier) in &media {
+        lanes.underlays.push((lanes.kinds.len(), underlay.clone()));
+        lanes.kinds.push(carrier.kind());
     }
     let mut parts = Vec::new();
     for at in 0..config.queues {
@@ -216,6 +241,10 @@ fn lanes(
         if let Some(udp) = own {
             carriers.push(capture(config, at, "udp", udp)?);
         }
+        for (number, own) in media_of_lane(&mut media, at + 1 == config.queues)?.into_iter().enumerate() {
+            let kind = format!("{}{number}-", own.kind());
+            carriers.push(capture(config, at, &kind, own)?);
+        }
         let ports = attached.iter_mut().filter_map(|a| port(a, at)).collect::<Vec<Port>>();
         let mailbox = Mailbox::new(ports.len(), carriers.len());
         let mailbox = Arc::new(mailbox.map_err(DaemonError::system("cannot make a doorbell"))?);
@@ -231,6 +260,57 @@ fn lanes(
         lanes.threads.push(thread.map_err(DaemonError::system("cannot start a lane"))?);
     }
     Ok((lanes, doorbells))
+}
+
+/// A carrier on a medium.
+enum OnMedium {
+    Ether(Ether),
+    Serial(Serial),
+}
+
+impl OnMedium {
+    fn kind(&self) -> &'static str {
+        match self {
+            OnMedium::Ether(ether) => ether.kind(),
+            OnMedium::Serial(serial) => serial.kind(),
+        }
+    }
+}
+
+/// The configured carriers on media, as their owners have them.
+fn media(config: &Config) -> Result<Vec<(Underlay, OnMedium)>, DaemonError> {
+    let mut media = Vec::new();
+    for ether in &config.ethers {
+        let carrier = Ether::open(&ether.interface)?;
+        if carrier.medium() == Medium::Down {
+            let (name, others) = (&ether.interface, interfaces().join(", "));
+            log::warn!("ether {name}: the interface is not there or not up; waiting for it (there are: {others})");
+        }
+        media.push((Underlay::Ether(ether.clone()), OnMedium::Ether(carrier)));
+    }
+    for serial in &config.serials {
+        let carrier = Serial::open(serial.line.clone())?;
+        media.push((Underlay::Serial(serial.clone()), OnMedium::Serial(carrier)));
+    }
+    Ok(media)
+}
+
+/// What a lane gets of them: the last the carriers themselves, all others handles that send.
+fn media_of_lane(media: &mut Vec<(Underlay, OnMedium)>, last: bool) -> Result<Vec<Box<dyn Carrier>>, DaemonError> {
+    if last {
+        let own = media.drain(..).map(|(_, carrier)| match carrier {
+            OnMedium::Ether(ether) => Box::new(ether) as Box<dyn Carrier>,
+            OnMedium::Serial(serial) => Box::new(serial),
+        });
+        return Ok(own.collect());
+    }
+    let share = |(_, carrier): &(Underlay, OnMedium)| -> io::Result<Box<dyn Carrier>> {
+        Ok(match carrier {
+            OnMedium::Ether(ether) => Box::new(ether.share()?),
+            OnMedium::Serial(serial) => Box::new(serial.share()?),
+        })
+    };
+    media.iter().map(share).collect::<io::Result<_>>().map_err(DaemonError::system("cannot share a carrier"))
 }
 
 fn port(attached: &mut Attached, lane: usize) -> Option<Port> {

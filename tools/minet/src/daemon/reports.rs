@@ -43,7 +43,7 @@ impl Reporter<'_> {
                 pid: std::process::id(),
                 uptime_ms: self.now.as_nanos() / 1_000_000,
                 version: env!("CARGO_PKG_VERSION").into(),
-                insecure: self.config.insecure && self.config.udp.is_some(),
+                insecure: self.config.insecure && (self.config.udp.is_some() || !self.config.ethers.is_empty()),
             },
             interfaces: self.attached.iter().map(interface).collect(),
             members: self.node.members().count(),

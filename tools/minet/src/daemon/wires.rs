@@ -2,7 +2,7 @@
 
 use super::Lanes;
 use crate::lane::{Activity, Command};
-use fabric::{Channel, Peer};
+use fabric::{Address, Channel, Peer};
 use messenger_core::LinkId;
 use mio::Token;
 use std::{
@@ -22,6 +22,8 @@ pub(super) struct Wire {
     pub(super) address: String,
     /// Where a UDP peer is.
     pub(super) socket: Option<SocketAddr>,
+    /// Where the carrier says that its messages come from before it is attached.
+    pub(super) origin: Option<Address>,
     /// The token of a local peer's lifeline.
     pub(super) life: Option<Token>,
     /// One a lane.
@@ -50,7 +52,7 @@ impl Wire {
 pub(super) struct Wires {
     by_link: BTreeMap<LinkId, Wire>,
     by_channel: HashMap<(usize, u32), LinkId>,
-    by_socket: HashMap<SocketAddr, LinkId>,
+    by_origin: HashMap<(usize, Address), LinkId>,
     /// Channel numbers that were used and are free, by carrier; the longest free first.
     free: HashMap<usize, VecDeque<u32>>,
     used: HashMap<usize, u32>,
@@ -73,8 +75,8 @@ impl Wires {
         self.by_channel.get(&(carrier, channel)).copied()
     }
 
-    pub(super) fn of_socket(&self, socket: SocketAddr) -> Option<LinkId> {
-        self.by_socket.get(&socket).copied()
+    pub(super) fn of_origin(&self, carrier: usize, origin: Address) -> Option<LinkId> {
+        self.by_origin.get(&(carrier, origin)).copied()
     }
 
     pub(super) fn of_life(&self, token: Token) -> Option<LinkId> {
@@ -105,8 +107,8 @@ impl Wires {
             mailbox.give(Command::Attach { carrier: wire.carrier, channel, peer: Box::new(peer), activity });
         }
         self.by_channel.insert((wire.carrier, wire.channel), link);
-        if let Some(socket) = wire.socket {
-            self.by_socket.insert(socket, link);
+        if let Some(origin) = wire.origin {
+            self.by_origin.insert((wire.carrier, origin), link);
         }
         self.by_link.insert(link, wire);
     }
@@ -118,14 +120,14 @@ impl Wires {
             mailbox.give(Command::Detach { carrier: wire.carrier, channel: Channel(wire.channel) });
         }
         self.by_channel.remove(&(wire.carrier, wire.channel));
-        if let Some(socket) = wire.socket {
-            self.by_socket.remove(&socket);
+        if let Some(origin) = wire.origin {
+            self.by_origin.remove(&(wire.carrier, origin));
         }
         self.free.entry(wire.carrier).or_default().push_back(wire.channel);
         Some(wire)
     }
 
     pub(super) fn new_wire(carrier: usize, channel: u32, address: String) -> Wire {
-        Wire { carrier, channel, address, socket: None, life: None, activity: Vec::new(), seen: (0, 0) }
+        Wire { carrier, channel, address, socket: None, origin: None, life: None, activity: Vec::new(), seen: (0, 0) }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Outlet, Port};
 use crossbeam_queue::ArrayQueue;
-use fabric::{Channel, Counts, Origin, Peer};
+use fabric::{Channel, Counts, Medium, Origin, Peer};
 use minet::{Counters, Sighting};
 use rustix::event::{EventfdFlags, eventfd};
 use std::{
@@ -40,6 +40,8 @@ pub(crate) enum Report {
     Message { carrier: usize, origin: Origin, bytes: Vec<u8> },
     /// A channel does not carry anything any more: its ring is broken, or it could not be attached.
     Broken { carrier: usize, channel: Channel },
+    /// What a carrier stands on came, went, or is another one.
+    Medium { carrier: usize, medium: Medium },
     /// A station was seen.
     Sighting { segment: usize, sighting: Sighting },
 }
@@ -49,7 +51,7 @@ impl Report {
     fn len(&self) -> usize {
         match self {
             Report::Message { bytes, .. } => bytes.len(),
-            Report::Broken { .. } | Report::Sighting { .. } => 0,
+            Report::Broken { .. } | Report::Medium { .. } | Report::Sighting { .. } => 0,
         }
     }
 }

@@ -126,6 +126,9 @@ impl Lane {
         let came = self.ingress.turn(now, snapshot, &mut self.ports, &mut self.outlet, &self.inbox);
         let went = self.egress.turn(now, snapshot, &mut self.ports, &mut self.outlet, BURST);
         self.outlet.flush();
+        for (carrier, medium) in self.outlet.changed_media() {
+            self.inbox.push(Report::Medium { carrier, medium });
+        }
         came || went
     }
 

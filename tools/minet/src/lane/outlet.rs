@@ -1,7 +1,7 @@
 //! A lane's carriers, and what every channel carried.
 
 use super::Activity;
-use fabric::{AttachError, Carrier, Channel, Counts, Message, Peer, SendError, Slot, View};
+use fabric::{AttachError, Carrier, Channel, Counts, Medium, Message, Peer, SendError, Slot, View};
 use minet::Hop;
 use std::{os::fd::BorrowedFd, sync::Arc};
 
@@ -10,6 +10,8 @@ pub(super) struct Outlet {
     carriers: Vec<Box<dyn Carrier>>,
     /// Carriers that failed for good: nothing is received from them any more.
     failed: Vec<bool>,
+    /// What was last told of each carrier's medium.
+    media: Vec<Medium>,
     /// By carrier, then by channel.
     activity: Vec<Vec<Option<Arc<Activity>>>>,
 }
@@ -18,7 +20,8 @@ impl Outlet {
     pub(super) fn new(carriers: Vec<Box<dyn Carrier>>) -> Outlet {
         let activity = carriers.iter().map(|_| Vec::new()).collect();
         let failed = vec![false; carriers.len()];
-        Outlet { carriers, failed, activity }
+        let media = vec![Medium::Given; carriers.len()];
+        Outlet { carriers, failed, media, activity }
     }
 
     pub(super) fn attach(
@@ -106,7 +109,21 @@ impl Outlet {
     /// Sends one message of the control thread's, which counts its own.
     pub(super) fn send_one(&mut self, carrier: usize, channel: Channel, parts: &[View<'_>]) -> Result<(), SendError> {
         let carrier = self.carriers.get_mut(carrier).ok_or(SendError::NotOpen)?;
-        carrier.send(channel, &[Message { parts }]).1
+        carrier.send_urgent(channel, Message { parts })
+    }
+
+    /// Carriers whose medium is another than at the last look, and what it is now.
+    pub(super) fn changed_media(&mut self) -> impl Iterator<Item = (usize, Medium)> {
+        let both = self.carriers.iter().zip(&mut self.media).enumerate();
+        both.filter_map(|(at, (carrier, told))| {
+            let medium = carrier.medium();
+            (std::mem::replace(told, medium) != medium).then_some((at, medium))
+        })
+    }
+
+    /// Whether it pays to wait for room on the way to a peer.
+    pub(super) fn worth_waiting(&self, hop: Hop) -> bool {
+        self.carriers.get(usize::from(hop.carrier)).is_some_and(|carrier| carrier.worth_waiting())
     }
 
     pub(super) fn flush(&mut self) {

@@ -1,0 +1,191 @@
+//! Carriers on an interface or a device.
+
+use super::{ConfigError, check, value};
+use fabric::{
+    ether::MacAddr,
+    serial::{Flow, Line},
+};
+use serde::Deserialize;
+use std::{path::PathBuf, str::FromStr};
+
+/// An Ethernet to carry on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ether {
+    /// The interface's name on this host.
+    pub interface: String,
+    /// Finds nodes of the fabric by a broadcast.
+    pub seek: bool,
+    /// Peers to greet.
+    pub peers: Vec<MacAddr>,
+    /// Links of the lowest number carry a conduit's traffic.
+    pub priority: u8,
+}
+
+/// A serial line to carry on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serial {
+    /// The device and its settings.
+    pub line: Line,
+    /// Links of the lowest number carry a conduit's traffic.
+    pub priority: u8,
+}
+
+/// A device as the command line names it: `DEVICE` or `DEVICE:SPEED`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SerialArg {
+    /// The device.
+    pub device: PathBuf,
+    /// Bits a second.
+    pub speed: Option<u32>,
+}
+
+impl FromStr for SerialArg {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<SerialArg, Self::Err> {
+        // A device may have a colon in its name, as those in /dev/serial/by-path do; what follows is no speed then.
+        let parts = text.rsplit_once(':').and_then(|(device, speed)| Some((device, speed.parse().ok()?)));
+        let (device, speed) = parts.map_or((text, None), |(device, speed)| (device, Some(speed)));
+        Ok(SerialArg { device: device.into(), speed })
+    }
+}
+
+/// Behind shared memory, ahead of UDP.
+const ETHER_PRIORITY: u8 = 20;
+/// The last resort.
+const SERIAL_PRIORITY: u8 = 50;
+/// Carriers of a kind.
+const MOST: usize = 8;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EtherFile {
+    interface: String,
+    seek: Option<bool>,
+    #[serde(default)]
+    peers: Vec<String>,
+    priority: Option<u8>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SerialFile {
+    device: PathBuf,
+    speed: Option<u32>,
+    #[serde(default)]
+    flow: FlowFile,
+    message: Option<usize>,
+    priority: Option<u8>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FlowFile {
+    #[default]
+    None,
+    Hardware,
+}
+
+pub(super) fn ethers(files: Vec<EtherFile>, more: &[String], insecure: bool) -> Result<Vec<Ether>, ConfigError> {
+    let mut all: Vec<Ether> = Vec::new();
+    let of_name =
+        |name: &String| EtherFile { interface: name.clone(), seek: None, peers: Vec::new(), priority: None };
+    for file in files.into_iter().chain(more.iter().map(of_name)) {
+        let name = &file.interface;
+        let fine = (1..=15).contains(&name.len()) && !name.contains(|c: char| c == '/' || c.is_whitespace());
+        check("ether.interface", name, fine, "it must be the name of an interface, at most 15 characters")?;
+        if !insecure {
+            let allowed = "raw Ethernet is in clear text in this version: say `insecure = true` or `--insecure` to accept that";
+            return Err(value("ether.interface", name, allowed));
+        }
+        let mac = |text: &String| {
+            let mac = text.parse::<MacAddr>().ok().filter(|mac| !mac.is_multicast() && !mac.is_zero());
+            mac.ok_or_else(|| value("ether.peers", text, "it must be the MAC address of one interface"))
+        };
+        let peers = file.peers.iter().map(mac).collect::<Result<Vec<_>, _>>()?;
+        if all.iter().any(|other| other.interface == file.interface) {
+            continue;
+        }
+        all.push(Ether {
+            interface: file.interface,
+            seek: file.seek.unwrap_or(true),
+            peers,
+            priority: file.priority.unwrap_or(ETHER_PRIORITY),
+        });
+    }
+    check("ether", all.len(), all.len() <= MOST, "a node carries on at most 8 Ethernets")?;
+    Ok(all)
+}
+
+pub(super) fn serials(files: Vec<SerialFile>, more: &[SerialArg]) -> Result<Vec<Serial>, ConfigError> {
+    let mut all: Vec<Serial> = Vec::new();
+    let of_argument = |SerialArg { device, speed }: SerialArg| SerialFile {
+        device,
+        speed,
+        flow: FlowFile::None,
+        message: None,
+        priority: None,
+    };
+    for file in files.into_iter().chain(more.iter().cloned().map(of_argument)) {
+        let message = file.message.unwrap_or(Line::MESSAGE);
+        check("serial.device", file.device.display(), !file.device.as_os_str().is_empty(), "it must be a path")?;
+        check("serial.message", message, (256..=32_768).contains(&message), "it must be 256 to 32768")?;
+        let speed = file.speed.unwrap_or(115_200);
+        check("serial.speed", speed, (1200..=12_000_000).contains(&speed), "it must be 1200 to 12000000")?;
+        if all.iter().any(|other| other.line.path == file.device) {
+            continue;
+        }
+        let flow = match file.flow {
+            FlowFile::None => Flow::None,
+            FlowFile::Hardware => Flow::Hardware,
+        };
+        let line = Line { path: file.device, speed: file.speed, flow, message };
+        all.push(Serial { line, priority: file.priority.unwrap_or(SERIAL_PRIORITY) });
+    }
+    check("serial", all.len(), all.len() <= MOST, "a node carries on at most 8 serial lines")?;
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, Overrides};
+
+    fn error(text: &str) -> String {
+        Config::from_toml(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn media_are_read_and_added_to() {
+        let text = "name='a'\ninsecure=true\n[[ether]]\ninterface='eth1'\nseek=false\npeers=['02:00:00:00:00:07']\n\
+            [[serial]]\ndevice='/dev/ttyS0'\nspeed=921600\nflow='hardware'\nmessage=512";
+        let over = Overrides {
+            ethers: vec!["eth2".into(), "eth1".into()],
+            serials: vec!["/dev/ttyUSB0:115200".parse().unwrap(), "/dev/a:b".parse().unwrap()],
+            ..Overrides::default()
+        };
+        let config = Config::new(Some(text), &over).unwrap();
+        let ethers: Vec<_> = config.ethers.iter().map(|e| (&*e.interface, e.seek, e.peers.len(), e.priority)).collect();
+        assert_eq!(ethers, [("eth1", false, 1, 20), ("eth2", true, 0, 20)]);
+        let lines: Vec<_> =
+            config.serials.iter().map(|s| (s.line.path.to_str().unwrap(), s.line.speed, s.line.message)).collect();
+        assert_eq!(
+            lines,
+            [
+                ("/dev/ttyS0", Some(921_600), 512),
+                ("/dev/ttyUSB0", Some(115_200), 2048),
+                ("/dev/a:b", None, 2048)
+            ]
+        );
+    }
+
+    #[test]
+    fn errors_say_what_was_wrong_and_what_would_be_right() {
+        assert!(error("name='a'\n[[ether]]\ninterface='eth0'").contains("insecure = true"));
+        let ether = "name='a'\ninsecure=true\n[[ether]]\n";
+        assert!(error(&format!("{ether}interface='way-too-long-name'")).contains("at most 15"));
+        assert!(error(&format!("{ether}interface='e'\npeers=['ff:ff:ff:ff:ff:ff']")).contains("of one interface"));
+        assert!(error("name='a'\n[[serial]]\ndevice='/dev/x'\nspeed=5").contains("1200 to 12000000"));
+        assert!(error("name='a'\n[[serial]]\ndevice='/dev/x'\nmessage=5").contains("256 to 32768"));
+        assert!(error("name='a'\n[[serial]]\ndevice='/dev/x'\nflow='xon'").contains("unknown variant"));
+    }
+}
