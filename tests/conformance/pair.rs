@@ -54,6 +54,18 @@ impl Pair {
         Pair { a, b, ..self }
     }
 
+    /// So many messages from `a` to `b`, while `a` goes on as its lane would.
+    pub fn carry(&mut self, count: usize) -> Vec<Vec<u8>> {
+        let mut messages = Vec::new();
+        let end = Instant::now() + PATIENCE;
+        while messages.len() < count {
+            self.a.carrier.flush();
+            messages.extend(self.b.take());
+            assert!(Instant::now() < end, "{} of {count} messages came", messages.len());
+        }
+        messages
+    }
+
     pub fn traced(self) -> Pair {
         self.wrap(|carrier| Box::new(Trace::new(carrier)))
     }
