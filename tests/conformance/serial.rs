@@ -11,7 +11,10 @@ use rustix::{
 };
 use std::{
     fs::File,
-    os::{fd::{AsFd, OwnedFd}, unix::fs::symlink},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::symlink,
+    },
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -178,7 +181,8 @@ fn a_full_line_says_so_and_lets_urgent_messages_ahead() {
     });
     let place = all.iter().position(|message| message == &urgent).unwrap();
     assert!(all.len() - place > 15, "{place} of {}", all.len());
-    let numbers: Vec<u32> = all.iter().filter(|m| m.len() == 1500).map(|m| u32::from_le_bytes(m[..4].try_into().unwrap())).collect();
+    let numbers: Vec<u32> =
+        all.iter().filter(|m| m.len() == 1500).map(|m| u32::from_le_bytes(m[..4].try_into().unwrap())).collect();
     assert_eq!(numbers, (0..taken).collect::<Vec<_>>(), "the others in order");
     assert_eq!(a.send(b"room"), Ok(()));
 }

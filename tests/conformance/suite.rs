@@ -1,7 +1,9 @@
 //! The contract, as tests over any connected pair.
 
 use crate::pair::{End, PATIENCE, Pair, bytes, rung};
-use fabric::{AttachError, BATCH, Batch, Carrier, Channel, Message, Peer, SendError, Slot, View, ether::MacAddr, loopback};
+use fabric::{
+    AttachError, BATCH, Batch, Carrier, Channel, Message, Peer, SendError, Slot, View, ether::MacAddr, loopback,
+};
 use std::{
     thread,
     time::{Duration, Instant},

@@ -21,6 +21,10 @@ pub struct Config {
     pub listen: Option<String>,
     /// The UDP peers it knows.
     pub peers: Vec<String>,
+    /// The interfaces whose Ethernet it is on.
+    pub ethers: Vec<String>,
+    /// The serial devices it has, with their speed where it is set.
+    pub serials: Vec<(String, Option<u32>)>,
     /// MTU of the interface.
     pub mtu: u16,
     /// How it attaches: `tap`, `plain` or `tun`.
@@ -49,6 +53,8 @@ impl Config {
             shm: true,
             listen: None,
             peers: Vec::new(),
+            ethers: Vec::new(),
+            serials: Vec::new(),
             mtu: 1500,
             mode: "tap".to_owned(),
             addresses: None,
@@ -63,6 +69,18 @@ impl Config {
     pub fn udp(mut self, listen: &str, peers: &[&str]) -> Self {
         self.listen = Some(listen.to_owned());
         self.peers = peers.iter().map(|peer| (*peer).to_owned()).collect();
+        self
+    }
+
+    /// On the Ethernet of an interface, in clear text.
+    pub fn ether(mut self, interface: &str) -> Self {
+        self.ethers.push(interface.to_owned());
+        self
+    }
+
+    /// On a serial line.
+    pub fn serial(mut self, device: &str, speed: Option<u32>) -> Self {
+        self.serials.push((device.to_owned(), speed));
         self
     }
 
@@ -140,7 +158,7 @@ impl Config {
         if let Some(dir) = &self.run_dir {
             line(format_args!("run_dir = {:?}", dir.display().to_string()));
         }
-        if self.listen.is_some() || !self.peers.is_empty() {
+        if self.listen.is_some() || !self.peers.is_empty() || !self.ethers.is_empty() {
             line(format_args!("insecure = true"));
         }
         line(format_args!("[shm]\nenable = {}", self.shm));
@@ -149,6 +167,15 @@ impl Config {
         }
         for peer in &self.peers {
             line(format_args!("[[peer]]\naddress = {peer:?}"));
+        }
+        for interface in &self.ethers {
+            line(format_args!("[[ether]]\ninterface = {interface:?}"));
+        }
+        for (device, speed) in &self.serials {
+            line(format_args!("[[serial]]\ndevice = {device:?}"));
+            if let Some(speed) = speed {
+                line(format_args!("speed = {speed}"));
+            }
         }
         if let Some((interval, misses)) = self.heartbeat {
             line(format_args!("[link]\nheartbeat_ms = {interval}\nmiss_limit = {misses}"));

@@ -4,12 +4,14 @@
 mod bad_input;
 mod behind;
 mod command;
+mod conduit;
 mod counters;
 mod crash;
 mod ethernet;
 mod harness;
 mod hostile;
 mod life;
+mod media;
 mod mtu;
 mod programs;
 mod relay;

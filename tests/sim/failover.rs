@@ -17,7 +17,7 @@ fn world(n: usize) -> World {
 }
 
 /// Sends a frame a millisecond and tells how long none arrived, from the first that was lost to the first that was not.
-fn outage(w: &mut World, from: usize, to: usize, time: Duration) -> (Duration, usize) {
+pub fn outage(w: &mut World, from: usize, to: usize, time: Duration) -> (Duration, usize) {
     let mut sent: Vec<(Time, Option<u64>)> = Vec::new();
     for _ in 0..time.as_millis() {
         sent.push((w.now, w.send_to(from, to, 100).ok()));

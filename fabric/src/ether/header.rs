@@ -45,7 +45,10 @@ mod tests {
         for len in [0, 1, 44, 45, 1498] {
             let message = vec![0x5a; len];
             let mut frame = [&emit(TO, FROM, len)[..], &message].concat();
-            assert_eq!(&frame[..16], [&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x88, 0xb5][..], &(len as u16).to_le_bytes()].concat());
+            assert_eq!(
+                &frame[..16],
+                [&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x88, 0xb5][..], &(len as u16).to_le_bytes()].concat()
+            );
             frame.resize(frame.len().max(60), 0xff);
             assert_eq!(parse(&frame), Some((FROM, &message[..])));
         }

@@ -133,7 +133,8 @@ impl Keeper {
         let waker = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
         let changes = watch_links().map_err(failed)?;
         for fd in [bound.as_fd(), changes.as_fd()] {
-            epoll::add(&waker, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN).map_err(|e| failed(e.into()))?;
+            epoll::add(&waker, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN)
+                .map_err(|e| failed(e.into()))?;
         }
         let (name, called) = (name.to_owned(), name.to_owned());
         let mut keeper = Keeper { name, called, index: None, waker, changes, turn: 0, facts: None };

@@ -1,7 +1,9 @@
 //! A line for each message.
 
 use super::staging::Staging;
-use crate::{AttachError, Batch, Carrier, Channel, Counts, Limits, Medium, Message, Origin, Peer, SendError, Slot, View};
+use crate::{
+    AttachError, Batch, Carrier, Channel, Counts, Limits, Medium, Message, Origin, Peer, SendError, Slot, View,
+};
 use std::{fmt, io, os::fd::BorrowedFd};
 
 /// How many bytes of a message a line shows.

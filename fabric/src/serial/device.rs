@@ -3,7 +3,7 @@
 use rustix::{
     fs::{FlockOperation, Mode, OFlags, flock, open},
     io::Errno,
-    termios::{ControlModes, InputModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr},
+    termios::{ControlModes, InputModes, OptionalActions, tcgetattr, tcsetattr},
 };
 use std::{
     io,
@@ -114,9 +114,6 @@ pub(super) fn set_up(fd: &OwnedFd, path: &Path, speed: Option<u32>, flow: Flow) 
     termios.control_modes.remove(ControlModes::CSTOPB | ControlModes::PARENB);
     termios.control_modes.insert(ControlModes::CREAD | ControlModes::CLOCAL);
     termios.control_modes.set(ControlModes::CRTSCTS, flow == Flow::Hardware);
-    // A read never waits.
-    termios.special_codes[SpecialCodeIndex::VMIN] = 0;
-    termios.special_codes[SpecialCodeIndex::VTIME] = 0;
     if let Some(speed) = speed {
         let refused = |source: Errno| SerialError::Speed { path: path.to_owned(), speed, source: source.into() };
         termios.set_speed(speed).map_err(refused)?;

@@ -113,12 +113,7 @@ impl PacketReceiver {
         // SAFETY: zeros are a valid header and piece.
         let (header, piece) = unsafe { (mem::zeroed(), mem::zeroed()) };
         let size = size.max(1);
-        PacketReceiver {
-            slots: vec![0; slots * size],
-            size,
-            headers: vec![header; slots],
-            pieces: vec![piece; slots],
-        }
+        PacketReceiver { slots: vec![0; slots * size], size, headers: vec![header; slots], pieces: vec![piece; slots] }
     }
 
     /// Bytes of a slot.

@@ -248,7 +248,8 @@ impl Carrier for Udp {
             let origin = match (datagram.source, self.last) {
                 (Some(source), Some((last, origin))) if source == last => Some(origin),
                 (Some(source), _) => {
-                    let origin = self.by_address.get(&source).map_or(Origin::Stranger(source.into()), |c| Origin::Channel(*c));
+                    let origin =
+                        self.by_address.get(&source).map_or(Origin::Stranger(source.into()), |c| Origin::Channel(*c));
                     self.last = Some((source, origin));
                     Some(origin)
                 }

@@ -21,6 +21,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod conduit;
 mod id;
 mod link;
 mod name;
@@ -30,6 +31,7 @@ mod route;
 mod time;
 pub mod wire;
 
+pub use conduit::{Cause, Demotion, Policy};
 pub use id::{Incarnation, LinkId, Mac, NodeId, PortId, SegmentId};
 pub use link::{Link, LinkPeer, LinkSpec, LinkState, Reason, Transmit};
 pub use name::{Name, NameError};

@@ -12,6 +12,7 @@
 
 use crate::{
     Incarnation, LinkId, Name, NodeId, Time,
+    conduit::{Demotion, Watch},
     wire::{Flags, Header, Heartbeat, Hello, Kind, LinkBody, Refusal, VERSION},
 };
 use alloc::{collections::VecDeque, vec::Vec};
@@ -157,6 +158,7 @@ pub struct Link {
     /// The next comparison of registries is due: until digests agree, then never.
     pub(crate) sync_at: Option<Time>,
     pub(crate) sync_wait: Duration,
+    pub(crate) watch: Watch,
 }
 
 const GREET_FIRST: Duration = Duration::from_millis(50);
@@ -185,6 +187,7 @@ impl Link {
             changes: 0,
             sync_at: None,
             sync_wait: SYNC_FIRST,
+            watch: Watch::default(),
         }
     }
 
@@ -223,6 +226,17 @@ impl Link {
         self.rtt
     }
 
+    /// Why it carries only while no better link is live, if it is demoted.
+    pub fn demotion(&self) -> Option<Demotion> {
+        self.watch.demotion()
+    }
+
+    /// Heartbeats of a thousand that had no answer of late; `None` while that is not measured.
+    pub fn loss(&self, now: Time) -> Option<u16> {
+        let answer = self.rtt.map_or(Duration::from_millis(500), |rtt| (rtt * 4).max(Duration::from_millis(100)));
+        self.watch.loss(now, answer)
+    }
+
     /// How often the state changed.
     pub fn changes(&self) -> u32 {
         self.changes
@@ -250,7 +264,7 @@ impl Link {
             LinkState::Greeting => Some(self.greet_at),
             LinkState::Up | LinkState::Quiesced => {
                 let heartbeat = self.last_sent + me.interval;
-                [Some(heartbeat), self.deadline(me), self.sync_at].into_iter().flatten().min()
+                [Some(heartbeat), self.deadline(me), self.sync_at, self.watch.timeout()].into_iter().flatten().min()
             }
         }
     }
@@ -272,6 +286,7 @@ impl Link {
         self.stamp = None;
         self.rtt = None;
         self.sync_at = None;
+        self.watch = Watch::default();
         self.greet_at = now;
         self.greet_wait = GREET_FIRST;
     }
@@ -282,6 +297,7 @@ impl Link {
 
     pub(crate) fn heard(&mut self, now: Time) {
         self.last_heard = self.last_heard.max(now);
+        self.watch.heard();
     }
 
     pub(crate) fn sent(&mut self, now: Time) {
@@ -405,6 +421,7 @@ impl Link {
         let sample = now.as_nanos().checked_sub(beat.echo).and_then(|t| t.checked_sub(beat.held));
         if let (true, Some(nanos)) = (beat.echo != 0, sample) {
             let sample = Duration::from_nanos(nanos);
+            self.watch.answered(beat.echo, sample);
             self.rtt = Some(self.rtt.map_or(sample, |old| (old * 7 + sample) / 8));
         }
     }

@@ -8,7 +8,7 @@
 mod address;
 mod media;
 
-use messenger_core::{Name, NameError, NodeId};
+use messenger_core::{Name, NameError, NodeId, Policy};
 use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -118,6 +118,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// A link is silent after so many of them.
     pub miss_limit: u32,
+    /// What is demanded of links where there is a choice.
+    pub policy: Policy,
     /// The interfaces.
     pub segments: Vec<Segment>,
 }
@@ -182,6 +184,11 @@ struct PeerFile {
 struct LinkFile {
     heartbeat_ms: Option<u64>,
     miss_limit: Option<u32>,
+    detect_ms: Option<u64>,
+    loss_percent: Option<u16>,
+    delay_ms: Option<u64>,
+    hold_ms: Option<u64>,
+    damp: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -282,6 +289,7 @@ impl Config {
         check("shm.ring_kib", ring_kib, ring_ok, "it must be a power of two from 256 to 65536")?;
         check("link.heartbeat_ms", heartbeat, (10..=60_000).contains(&heartbeat), "it must be 10 to 60000")?;
         check("link.miss_limit", miss_limit, (2..=100).contains(&miss_limit), "it must be 2 to 100")?;
+        let policy = policy(&file.link)?;
         let peers: Vec<SocketAddr> = file.peer.iter().map(|p| p.address).chain(over.peers.iter().copied()).collect();
         if let (Some(peer), None) = (peers.first(), udp) {
             return Err(value(
@@ -331,10 +339,35 @@ impl Config {
             serials,
             heartbeat: Duration::from_millis(heartbeat),
             miss_limit,
+            policy,
             segments,
             name,
         })
     }
+}
+
+fn policy(file: &LinkFile) -> Result<Policy, ConfigError> {
+    let plain = Policy::default();
+    let millis = |key, given: Option<u64>, or: Duration, allowed: std::ops::RangeInclusive<u64>, text| {
+        let Some(ms) = given else { return Ok::<Duration, ConfigError>(or) };
+        check(key, ms, ms == 0 || allowed.contains(&ms), text)?;
+        Ok(Duration::from_millis(ms))
+    };
+    let loss = file.loss_percent.unwrap_or(plain.loss / 10);
+    check("link.loss_percent", loss, loss <= 100, "it must be 0 (never) to 100")?;
+    Ok(Policy {
+        detect: millis(
+            "link.detect_ms",
+            file.detect_ms,
+            plain.detect,
+            10..=60_000,
+            "it must be 0 (never) or 10 to 60000",
+        )?,
+        loss: loss * 10,
+        delay: millis("link.delay_ms", file.delay_ms, plain.delay, 1..=60_000, "it must be 0 (never) to 60000")?,
+        hold: millis("link.hold_ms", file.hold_ms, plain.hold, 0..=600_000, "it must be 0 to 600000")?,
+        damp: file.damp.unwrap_or(plain.damp),
+    })
 }
 
 fn segment(file: SegmentFile) -> Result<Segment, ConfigError> {

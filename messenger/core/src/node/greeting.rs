@@ -57,6 +57,7 @@ impl Node {
         if let Some(peer) = link.peer().map(|p| p.node) {
             self.events.push_back(Event::LinkDown { link: id, peer, reason: Reason::PeerRestarted });
         }
+        self.lost = Some((id, Reason::PeerRestarted));
         link.restart(now, session, Reason::PeerRestarted);
         self.registry.forget_link(id);
         self.choose_links(now);

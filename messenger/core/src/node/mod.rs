@@ -4,21 +4,23 @@
 //! ([`Node::poll_transmit`]), what changed ([`Node::poll_event`]) and when it wants to run again ([`Node::poll_timeout`]).
 //!
 //! A *conduit* is all links to one peer; the live link of the lowest priority number is active and carries its traffic.
-//! A conduit stays on its link while no better one is live.
+//! A conduit stays on its link while no better one is live. Links that are bad are demoted: see [`crate::Policy`].
 
 mod gossip;
 mod greeting;
 mod service;
+mod watch;
 
 use crate::{
     Incarnation, LinkId, Name, NodeId, Time,
+    conduit::{Cause, Damping, Demotion, Policy},
     link::{Identity, Link, LinkSpec, LinkState, Outbox, Reason, Transmit},
     registry::{Entry, Registry},
     route::{self, Route},
     wire::{Attachment, Header, Kind, LinkBody, Record, Refusal},
 };
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -97,6 +99,17 @@ pub enum Event {
         from: Option<LinkId>,
         /// The link it took; `None` when the conduit is down.
         to: Option<LinkId>,
+        /// Why.
+        why: Cause,
+    },
+    /// A link carries only while no better one is live from now on, or carries as well as others again.
+    Judged {
+        /// Which.
+        link: LinkId,
+        /// To whom.
+        peer: NodeId,
+        /// Why it is demoted; `None` when it is not any more.
+        why: Option<Demotion>,
     },
     /// A member can be reached and is known.
     MemberUp(NodeId),
@@ -122,6 +135,12 @@ pub struct Node {
     next_link: u32,
     /// The active link of every conduit that is up.
     conduits: BTreeMap<NodeId, LinkId>,
+    /// Conduits with more than one live link.
+    choices: BTreeSet<NodeId>,
+    policy: Policy,
+    damping: Damping,
+    /// The link that was lost last, and why.
+    lost: Option<(LinkId, Reason)>,
     routes: BTreeMap<NodeId, Route>,
     registry: Registry,
     attachments: Vec<Attachment>,
@@ -180,6 +199,10 @@ impl Node {
             links: BTreeMap::new(),
             next_link: 1,
             conduits: BTreeMap::new(),
+            choices: BTreeSet::new(),
+            policy: Policy::PLAIN,
+            damping: Damping::default(),
+            lost: None,
             routes: BTreeMap::new(),
             registry: Registry::default(),
             attachments: Vec::new(),
@@ -355,7 +378,9 @@ impl Node {
             LinkBody::Announce(part) => self.handle_announce(now, id, part),
             LinkBody::Quiesce => self.quiesce_link(now, id, true),
             LinkBody::Enable => self.quiesce_link(now, id, false),
-            LinkBody::Hello(_) | LinkBody::Refuse { .. } | LinkBody::Seek { .. } | LinkBody::Other(_) => self.counts.unknown_kind += 1,
+            LinkBody::Hello(_) | LinkBody::Refuse { .. } | LinkBody::Seek { .. } | LinkBody::Other(_) => {
+                self.counts.unknown_kind += 1
+            }
         }
     }
 
@@ -390,6 +415,7 @@ impl Node {
             }
             self.compare_registry(now, id);
         }
+        self.watch_links(now);
     }
 
     /// When [`Node::handle_timeout`] wants to be called next.
@@ -415,6 +441,9 @@ impl Node {
             return self.end_link(now, id, reason);
         }
         let peer = link.peer().map(|p| p.node).filter(|_| link.is_live());
+        self.lost = Some((id, reason));
+        self.punish(now, id, reason);
+        let Some(link) = self.links.get_mut(&id) else { return };
         link.restart(now, session, reason);
         self.registry.forget_link(id);
         if let Some(peer) = peer {
@@ -424,6 +453,8 @@ impl Node {
     }
 
     fn end_link(&mut self, now: Time, id: LinkId, reason: Reason) {
+        self.lost = Some((id, reason));
+        self.punish(now, id, reason);
         let Some(mut link) = self.links.remove(&id) else { return };
         if let Some(peer) = link.peer().map(|p| p.node).filter(|_| link.is_live()) {
             self.events.push_back(Event::LinkDown { link: id, peer, reason });
@@ -436,13 +467,20 @@ impl Node {
 
     /// Chooses every conduit's active link anew and follows up what that changes.
     fn choose_links(&mut self, now: Time) {
+        let lost = self.lost.take();
+        self.choices.clear();
         let mut best: BTreeMap<NodeId, &Link> = BTreeMap::new();
         for link in self.links.values().filter(|l| l.is_live()) {
             let Some(peer) = link.peer().map(|p| p.node) else { continue };
             let current = self.conduits.get(&peer).copied();
-            let rank =
-                |l: &Link| (l.state() == LinkState::Quiesced, l.spec().priority, Some(l.id()) != current, l.id());
+            let rank = |l: &Link| {
+                let demoted = l.demotion().map_or(0, Demotion::rank);
+                (l.state() == LinkState::Quiesced, demoted, l.spec().priority, Some(l.id()) != current, l.id())
+            };
             let slot = best.entry(peer).or_insert(link);
+            if slot.id() != link.id() {
+                self.choices.insert(peer);
+            }
             if rank(link) < rank(slot) {
                 *slot = link;
             }
@@ -452,11 +490,12 @@ impl Node {
             return;
         }
         let old = core::mem::replace(&mut self.conduits, chosen);
-        let peers: alloc::collections::BTreeSet<NodeId> = old.keys().chain(self.conduits.keys()).copied().collect();
+        let peers: BTreeSet<NodeId> = old.keys().chain(self.conduits.keys()).copied().collect();
         for peer in peers {
             let (from, to) = (old.get(&peer).copied(), self.conduits.get(&peer).copied());
             if from != to {
-                self.events.push_back(Event::Switched { peer, from, to });
+                let why = self.cause(from, lost);
+                self.events.push_back(Event::Switched { peer, from, to, why });
             }
         }
         self.find_routes();

@@ -24,6 +24,8 @@ pub enum Command {
     Nodes(At),
     /// Show all links and why they are as they are
     Links(At),
+    /// Show what happened of late: links, conduits, members
+    Events(At),
     /// Show all ports
     Ports(At),
     /// Show all counters

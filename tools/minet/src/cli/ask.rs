@@ -5,7 +5,8 @@ use super::{
     print, table,
 };
 use crate::control::{
-    Ask, Client, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport, find_daemon,
+    Ask, Client, EventsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport,
+    find_daemon,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{process::ExitCode, thread, time::Duration};
@@ -22,6 +23,10 @@ pub(super) fn nodes(at: &At) -> Answer {
 
 pub(super) fn links(at: &At) -> Answer {
     show::<LinksReport>(at, Ask::Links, table::links)
+}
+
+pub(super) fn events(at: &At) -> Answer {
+    show::<EventsReport>(at, Ask::Events, table::events)
 }
 
 pub(super) fn ports(at: &At) -> Answer {

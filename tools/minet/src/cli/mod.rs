@@ -50,6 +50,7 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Status(at) => ask::status(&at),
         Command::Nodes(at) => ask::nodes(&at),
         Command::Links(at) => ask::links(&at),
+        Command::Events(at) => ask::events(&at),
         Command::Ports(at) => ask::ports(&at),
         Command::Stats(at) => ask::stats(&at),
         Command::Ping(ping) => ask::ping(&ping),

@@ -1,6 +1,8 @@
 //! Tables for people.
 
-use crate::control::{self, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport};
+use crate::control::{
+    self, EventsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport,
+};
 use std::fmt::Write;
 
 /// Columns as wide as their longest cell; the first row is the heading.
@@ -107,10 +109,20 @@ pub(super) fn links(r: &LinksReport) -> String {
             l.priority.to_string(),
             micros(l.rtt_us),
             format!("{:.1}s", l.since_ms as f64 / 1e3),
-            l.reason.clone(),
+            l.demoted.as_ref().map_or(l.reason.clone(), |why| format!("{}; demoted: {why}", l.reason)),
         ]);
     }
     columns(&rows) + "* carries its conduit's traffic\n"
+}
+
+pub(super) fn events(r: &EventsReport) -> String {
+    let mut rows = vec![heading(["utc", "event", "what"])];
+    for e in &r.events {
+        let (s, ms) = (e.unix_ms / 1000 % 86_400, e.unix_ms % 1000);
+        let time = format!("{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60);
+        rows.push(vec![time, e.kind.clone(), e.text.clone()]);
+    }
+    columns(&rows)
 }
 
 pub(super) fn ports(r: &PortsReport) -> String {

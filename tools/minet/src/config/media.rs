@@ -88,14 +88,14 @@ enum FlowFile {
 
 pub(super) fn ethers(files: Vec<EtherFile>, more: &[String], insecure: bool) -> Result<Vec<Ether>, ConfigError> {
     let mut all: Vec<Ether> = Vec::new();
-    let of_name =
-        |name: &String| EtherFile { interface: name.clone(), seek: None, peers: Vec::new(), priority: None };
+    let of_name = |name: &String| EtherFile { interface: name.clone(), seek: None, peers: Vec::new(), priority: None };
     for file in files.into_iter().chain(more.iter().map(of_name)) {
         let name = &file.interface;
         let fine = (1..=15).contains(&name.len()) && !name.contains(|c: char| c == '/' || c.is_whitespace());
         check("ether.interface", name, fine, "it must be the name of an interface, at most 15 characters")?;
         if !insecure {
-            let allowed = "raw Ethernet is in clear text in this version: say `insecure = true` or `--insecure` to accept that";
+            let allowed =
+                "raw Ethernet is in clear text in this version: say `insecure = true` or `--insecure` to accept that";
             return Err(value("ether.interface", name, allowed));
         }
         let mac = |text: &String| {
@@ -170,11 +170,7 @@ mod tests {
             config.serials.iter().map(|s| (s.line.path.to_str().unwrap(), s.line.speed, s.line.message)).collect();
         assert_eq!(
             lines,
-            [
-                ("/dev/ttyS0", Some(921_600), 512),
-                ("/dev/ttyUSB0", Some(115_200), 2048),
-                ("/dev/a:b", None, 2048)
-            ]
+            [("/dev/ttyS0", Some(921_600), 512), ("/dev/ttyUSB0", Some(115_200), 2048), ("/dev/a:b", None, 2048)]
         );
     }
 

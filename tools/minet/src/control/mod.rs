@@ -8,8 +8,8 @@ mod server;
 
 pub use client::{Client, ClientError, find_daemon};
 pub use report::{
-    CarrierReport, InterfaceReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport,
-    PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
+    CarrierReport, EventReport, EventsReport, InterfaceReport, LinkCount, LinkReport, LinksReport, NodeReport,
+    NodesReport, PingReport, PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
 };
 pub(crate) use server::{Asked, Server};
 
@@ -30,6 +30,8 @@ pub enum Ask {
     Links,
     /// All ports.
     Ports,
+    /// What happened of late.
+    Events,
     /// All counters.
     Stats,
     /// One echo request to a member, named by name or number.

@@ -127,6 +127,10 @@ pub struct LinkReport {
     pub rtt_us: Option<f64>,
     /// Why it is in its state.
     pub reason: String,
+    /// Why it carries only while no better link is live, if it is demoted.
+    pub demoted: Option<String>,
+    /// The part of heartbeats without an answer of late, 0 to 1, where that is measured.
+    pub loss: Option<f64>,
     /// Milliseconds in that state.
     pub since_ms: u64,
     /// How often the state changed.
@@ -137,6 +141,30 @@ pub struct LinkReport {
     pub sent: u64,
     /// Messages received on it.
     pub received: u64,
+}
+
+/// `minet events`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventsReport {
+    /// The latest events, the latest last.
+    pub events: Vec<EventReport>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventReport {
+    /// Counts up from the daemon's start.
+    pub number: u64,
+    /// When, in milliseconds since 1970.
+    pub unix_ms: u64,
+    /// `link-up`, `link-down`, `link-refused`, `demoted`, `restored`, `switched`, `member-up`, `member-down`, `medium`.
+    pub kind: String,
+    /// The link it is about, if it is about one.
+    pub link: Option<u32>,
+    /// The node it is about, if it is about one and that is known.
+    pub peer: Option<u32>,
+    /// The same in words, with the reason.
+    pub text: String,
 }
 
 /// `minet ports`

@@ -3,6 +3,7 @@
 use super::{
     DaemonError, Lanes, SHM, UDP,
     interface::Attached,
+    journal::Journal,
     local::{Local, Met},
     media::Media,
     publish,
@@ -76,6 +77,7 @@ pub(super) struct Control {
     pings: BTreeMap<u64, Asking>,
     expire: Instant,
     media: Media,
+    journal: Journal,
     dirty: bool,
 }
 
@@ -102,6 +104,7 @@ impl Control {
         let stations = attached.iter().map(|_| Stations::new()).collect();
         Control {
             media: Media::new(&lanes.underlays),
+            journal: Journal::default(),
             config,
             clock,
             node,
@@ -286,9 +289,13 @@ impl Control {
         while let Some(event) = self.node.poll_event() {
             self.dirty = true;
             match event {
-                Event::LinkUp { link, peer } => log::info!("link {link} to {} is up", self.called(peer)),
+                Event::LinkUp { link, peer } => {
+                    let text = format!("link {link} to {} is up", self.called(peer));
+                    self.tell("link-up", Some(link), Some(peer), text);
+                }
                 Event::LinkDown { link, peer, reason } => {
-                    log::info!("link {link} to {} is down: {reason}", self.called(peer));
+                    let text = format!("link {link} to {} is down: {reason}", self.called(peer));
+                    self.tell("link-down", Some(link), Some(peer), text);
                     if let Some(wire) = self.wires.get(link) {
                         self.media.hurry(wire.carrier);
                     }
@@ -297,15 +304,30 @@ impl Control {
                 Event::LinkRefused { link, peer, why, ours } => {
                     let who = peer.map_or("a peer".into(), |p| self.called(p));
                     let by = if ours { "refused by this node" } else { "refused by the peer" };
-                    log::warn!("link {link} to {who}: {by}: {why}");
+                    let text = format!("link {link} to {who}: {by}: {why}");
+                    log::warn!("{text}");
+                    self.journal.note("link-refused", Some(link.0), peer.map(NodeId::get), text);
                 }
-                Event::Switched { peer, from: Some(from), to: Some(to) } => {
-                    log::info!("conduit to {}: from link {from} to link {to}", self.called(peer));
+                Event::Judged { link, peer, why } => {
+                    let called = self.called(peer);
+                    let (kind, text) = match why {
+                        Some(why) => ("demoted", format!("link {link} to {called} is demoted: {why}")),
+                        None => ("restored", format!("link {link} to {called} is as good as others again")),
+                    };
+                    self.tell(kind, Some(link), Some(peer), text);
+                }
+                Event::Switched { peer, from: Some(from), to: Some(to), why } => {
+                    let text = format!("conduit to {}: from link {from} to link {to}: {why}", self.called(peer));
+                    self.tell("switched", Some(to), Some(peer), text);
                 }
                 Event::Switched { .. } | Event::MemberChanged(_) => {}
-                Event::MemberUp(node) => log::info!("member {} is here", self.called(node)),
+                Event::MemberUp(node) => {
+                    let text = format!("member {} is here", self.called(node));
+                    self.tell("member-up", None, Some(node), text);
+                }
                 Event::MemberDown(node) => {
-                    log::info!("member {} cannot be reached", self.called(node));
+                    let text = format!("member {} cannot be reached", self.called(node));
+                    self.tell("member-down", None, Some(node), text);
                     for stations in &mut self.stations {
                         stations.forget(node);
                     }
@@ -319,6 +341,12 @@ impl Control {
                 Event::Pong(pong) => self.answer_ping(pong.token, Some(pong.round_trip), poll),
             }
         }
+    }
+
+    /// Logs an event and notes it for those who ask.
+    fn tell(&mut self, kind: &'static str, link: Option<LinkId>, peer: Option<NodeId>, text: String) {
+        log::info!("{text}");
+        self.journal.note(kind, link.map(|l| l.0), peer.map(NodeId::get), text);
     }
 
     /// A node as people call it.
@@ -420,8 +448,14 @@ impl Control {
                     }
                 }
                 Report::Medium { carrier, medium } => {
+                    let kind = self.lanes.kinds.get(carrier).copied().unwrap_or_default();
+                    let there = medium != fabric::Medium::Down;
+                    let text =
+                        format!("{kind}: the medium of carrier {carrier} is {}", if there { "there" } else { "gone" });
+                    self.journal.note("medium", None, None, text);
                     if self.media.changed(carrier, medium) {
-                        let gone: Vec<LinkId> = self.wires.iter().filter(|(_, w)| w.carrier == carrier).map(|(l, _)| l).collect();
+                        let gone: Vec<LinkId> =
+                            self.wires.iter().filter(|(_, w)| w.carrier == carrier).map(|(l, _)| l).collect();
                         for link in gone {
                             self.node.close_link(now, link, Reason::CarrierLost);
                         }
@@ -497,6 +531,7 @@ impl Control {
             Ask::Status => self.server.answer(client, registry, &reporter.status()),
             Ask::Nodes => self.server.answer(client, registry, &reporter.nodes()),
             Ask::Links => self.server.answer(client, registry, &reporter.links()),
+            Ask::Events => self.server.answer(client, registry, &self.journal.report()),
             Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
             Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
             Ask::Ping { node, size } => self.ping(client, &node, size, poll),

@@ -88,7 +88,9 @@ impl Media {
     pub(super) fn start(&mut self, wires: &mut Wires, lanes: &Lanes) {
         let seeking = |place: &&mut Place| matches!(&place.underlay, Underlay::Ether(ether) if ether.seek);
         for place in self.0.iter_mut().filter(seeking) {
-            let (Some(number), Some(mailbox)) = (wires.channel(place.carrier), lanes.mailboxes.first()) else { continue };
+            let (Some(number), Some(mailbox)) = (wires.channel(place.carrier), lanes.mailboxes.first()) else {
+                continue;
+            };
             let (channel, peer) = (Channel(number), Box::new(Peer::Ether(MacAddr::broadcast())));
             let activity = Arc::new(Activity::default());
             mailbox.give(Command::Attach { carrier: place.carrier, channel, peer, activity });

@@ -6,6 +6,7 @@
 
 mod control;
 mod interface;
+mod journal;
 mod local;
 mod media;
 mod publish;
@@ -128,7 +129,8 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let path = dir.join(format!("{}.ctl", config.name));
     let server = crate::control::Server::bind(&path, poll.registry(), Tokens::CONTROL, Tokens::CLIENTS)
         .map_err(|source| DaemonError::Control { path, source })?;
-    let node = Node::new(node_config(&config, &attached)?, clock.now());
+    let mut node = Node::new(node_config(&config, &attached)?, clock.now());
+    node.set_policy(clock.now(), config.policy);
     warn_of_clear_text(&config);
     let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, server);
     control.run(poll, signals)

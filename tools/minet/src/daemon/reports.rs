@@ -100,6 +100,8 @@ impl Reporter<'_> {
                 priority: link.spec().priority,
                 rtt_us: link.round_trip().map(micros),
                 reason: link.reason().to_string(),
+                demoted: link.demotion().map(|why| why.to_string()),
+                loss: link.loss(self.now).map(|thousandths| f64::from(thousandths) / 1e3),
                 since_ms: self.now.since(link.since()).as_millis() as u64,
                 changes: link.changes(),
                 message: peer.map_or(link.spec().message, |p| p.message),

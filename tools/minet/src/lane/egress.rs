@@ -243,7 +243,9 @@ impl Egress {
         let bytes = self.buffer.get_mut(..len).unwrap_or_default();
         match self.dispatch.send(outlet, hop, bytes, unsent) {
             Outcome::Sent => self.stalled.retain(|h| *h != hop),
-            Outcome::Full(_) if self.stalled.contains(&hop) || !outlet.worth_waiting(hop) => port.switch.counters.drop(Reason::CarrierFull),
+            Outcome::Full(_) if self.stalled.contains(&hop) || !outlet.worth_waiting(hop) => {
+                port.switch.counters.drop(Reason::CarrierFull)
+            }
             Outcome::Full(unsent) => self.parked = Some(Parked { port: at, len, hop, since: now, unsent }),
             Outcome::Dropped(reason) => port.switch.counters.drop(reason),
         }

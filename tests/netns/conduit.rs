@@ -1,0 +1,72 @@
+//! A conduit of several links: the best carries, another takes over.
+
+use crate::topology::joined;
+use minet_tests::{Config, Error, Net, Node, Ping, Result, SOON, cable, eventually};
+use std::time::Duration;
+
+/// The carrier of the link that carries the traffic to the only peer.
+fn active(node: &Node) -> Result<String> {
+    let said = node.ask(&["links"])?;
+    let links = said["links"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let active = links.iter().find(|link| link["active"] == true);
+    let kind = active.and_then(|link| link["carrier"].as_str().map(str::to_owned));
+    kind.ok_or_else(|| Error::unexpected(format!("no link is active in {said}")))
+}
+
+fn becomes(nodes: &[Node], kind: &str) -> Result<()> {
+    eventually(SOON, &format!("{kind} at both ends"), || {
+        let both = nodes.iter().map(active).collect::<Result<Vec<_>>>()?;
+        Ok(both.iter().all(|is| is == kind).then_some(()))
+    })
+    .map_err(|error| nodes[0].with_log(nodes[1].with_log(error.to_string()).to_string()))
+}
+
+/// Two hosts with a bare Ethernet and an IP network between them.
+///
+/// ```text
+///   a: e0 ------ e0 :b
+///   a: u0 ------ u0 :b   10.99.0.0/24
+/// ```
+#[test]
+fn ethernet_gives_way_to_udp_and_takes_back() -> Result<()> {
+    let net = Net::new()?;
+    let (left, right) = (net.space("a")?, net.space("b")?);
+    cable((&left, "e0", &[]), (&right, "e0", &[]))?;
+    cable((&left, "u0", &["10.99.0.1/24"]), (&right, "u0", &["10.99.0.2/24"]))?;
+    let config = |name, id, listen, peer: &str| Config::new(name, id).udp(listen, &[peer]).ether("e0").without_shm();
+    let nodes = joined(vec![
+        Node::start(&net, &left, config("a", 1, "10.99.0.1:7400", "10.99.0.2:7400"))?,
+        Node::start(&net, &right, config("b", 2, "10.99.0.2:7400", "10.99.0.1:7400"))?,
+    ])?;
+    becomes(&nodes, "ether")?;
+    let to = nodes[1].config().ipv4();
+    for end in [&left, &right] {
+        let ping = Ping::new(&to, 150).every(Duration::from_millis(20)).start(&left)?;
+        eventually(SOON, "replies", || Ok(ping.output()?.stdout.contains("icmp_seq=20 ").then_some(())))?;
+        end.ip(&["link", "set", "e0", "down"])?;
+        let report = minet_tests::PingReport::parse(&ping.finish(SOON)?.stdout)?;
+        assert!(report.longest_gap() < Duration::from_millis(500), "{:?}", report.longest_gap());
+        becomes(&nodes, "udp")?;
+        end.ip(&["link", "set", "e0", "up"])?;
+        becomes(&nodes, "ether")?;
+    }
+    Ok(())
+}
+
+/// Shared memory, Ethernet and UDP between two nodes of one host: memory carries; all are up.
+#[test]
+fn of_three_carriers_memory_carries() -> Result<()> {
+    let net = Net::new()?;
+    let (left, right) = (net.space("a")?, net.space("b")?);
+    cable((&left, "e0", &["10.99.0.1/24"]), (&right, "e0", &["10.99.0.2/24"]))?;
+    let nodes = joined(vec![
+        Node::start(&net, &left, Config::new("a", 1).udp("10.99.0.1:7400", &["10.99.0.2:7400"]).ether("e0"))?,
+        Node::start(&net, &right, Config::new("b", 2).udp("10.99.0.2:7400", &["10.99.0.1:7400"]).ether("e0"))?,
+    ])?;
+    becomes(&nodes, "shm")?;
+    eventually(SOON, "three links up", || {
+        let said = nodes[0].ask(&["links"])?;
+        let up = said["links"].as_array().map_or(0, |l| l.iter().filter(|link| link["state"] == "up").count());
+        Ok((up == 3).then_some(()))
+    })
+}
