@@ -3,6 +3,7 @@
 use minet_tests::{Error, Net, Netns, Node, Ping, Process, Result, cable, eventually, processor_seconds};
 use std::{
     fmt::Display,
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -86,9 +87,9 @@ impl Rig {
     pub fn write(&self, path: &Path, text: &str) -> Result<()> {
         let what = || format!("write {}", path.display());
         if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir).map_err(Error::io(what()))?;
+            fs::create_dir_all(dir).map_err(Error::io(what()))?;
         }
-        std::fs::write(path, text).map_err(Error::io(what()))
+        fs::write(path, text).map_err(Error::io(what()))
     }
 }
 
@@ -128,7 +129,8 @@ impl Standing {
     /// Processor time of its programs and nodes until now, in seconds; nothing where there are none.
     pub fn spent(&self) -> Result<Option<f64>> {
         let pids: Vec<u32> = self.processes.iter().map(Process::id).chain(self.nodes.iter().map(Node::pid)).collect();
-        let spent = pids.iter().map(|pid| processor_seconds(*pid)).sum::<Result<f64>>()?;
+        let all = pids.iter().flat_map(|pid| [*pid].into_iter().chain(children(*pid)));
+        let spent = all.map(processor_seconds).sum::<Result<f64>>()?;
         Ok((!pids.is_empty()).then_some(spent))
     }
 
@@ -141,4 +143,10 @@ impl Standing {
         };
         Error::unexpected(format!("{error}{}", self.processes.iter().filter_map(words).collect::<String>()))
     }
+}
+
+/// The processes that the main thread of a process started.
+fn children(pid: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
