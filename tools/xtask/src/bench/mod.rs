@@ -54,9 +54,9 @@ pub struct Args {
     /// How often everything is measured: 3 times, with --quick 2 times
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// Only ways whose name has this in it, such as `UDP`, and veth; BENCH.md stays as it is
-    #[arg(long, value_name = "WORDS")]
-    only: Option<String>,
+    /// Only ways whose name has one of these in it, such as `UDP,vde`, and veth; BENCH.md stays as it is
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    only: Vec<String>,
     /// Beside prototypes too, built from this folder or the one that MINET_LIMITS names
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     limits: Option<String>,
@@ -121,7 +121,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     for (_, text) in &sections {
         println!("\n{text}");
     }
-    if (!args.quick || args.write) && args.only.is_none() {
+    if (!args.quick || args.write) && args.only.is_empty() {
         for (task, text) in &sections {
             let how = format!("{rounds} rounds, {seconds} s a figure. {circumstances}");
             page::write(&workspace.root, task, &format!("{how}\n\n{text}"))?;
@@ -151,7 +151,7 @@ fn subjects(args: &Args, workspace: &Workspace) -> Result<(Vec<Subject>, Vec<Mis
     }
     let wanted = |way: Way| {
         let named = |words: &String| way.name().to_lowercase().contains(&words.to_lowercase());
-        way == Way::Veth || args.only.as_ref().is_none_or(named)
+        way == Way::Veth || args.only.is_empty() || args.only.iter().any(named)
     };
     all.retain(|subject| wanted(subject.way));
     Ok((all, missing))
