@@ -86,14 +86,6 @@ impl Udp {
         }
     }
 
-    /// Asks the kernel again what the path of a channel takes, after routes or interfaces changed.
-    pub fn probe(&mut self, channel: Channel) {
-        if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
-            route.probe();
-            route.segment = true;
-        }
-    }
-
     fn with(socket: Arc<Bound>, inbox: Inbox) -> Udp {
         Udp {
             socket,
@@ -171,6 +163,12 @@ impl Carrier for Udp {
     fn limits(&self, channel: Channel) -> Option<Limits> {
         let route = self.routes.get(channel.0 as usize)?.as_ref()?;
         Some(Limits { message: route.message, in_place: false })
+    }
+
+    fn resize(&mut self, channel: Channel, message: usize) {
+        if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
+            route.resize(message);
+        }
     }
 
     fn reserve(&mut self, channel: Channel, _most: usize) -> Result<Slot<'_>, SendError> {

@@ -9,5 +9,5 @@ mod route;
 mod socket;
 
 pub use carrier::Udp;
-pub use route::message_most;
+pub use route::{message_most, path_message};
 pub use socket::UdpError;

@@ -106,6 +106,8 @@ pub struct LinkPeer {
     pub incarnation: Incarnation,
     /// Largest message it takes on this link, in bytes; ours is counted in.
     pub message: u32,
+    /// What it said, ours not counted in.
+    told: u32,
     pub(crate) session: u32,
     interval: Duration,
 }
@@ -157,8 +159,12 @@ pub struct Link {
     /// The next comparison of registries is due: until digests agree, then never.
     pub(crate) sync_at: Option<Time>,
     pub(crate) sync_wait: Duration,
+    /// When the peer is told again what this end takes now, and how often yet.
+    tell: Option<(Time, u8)>,
 }
 
+/// A new size of message is told so often: a hello may be lost.
+const TELL_TIMES: u8 = 3;
 const GREET_FIRST: Duration = Duration::from_millis(50);
 const GREET_LONGEST: Duration = Duration::from_millis(1_000);
 const GREET_LIMIT: Duration = Duration::from_secs(5);
@@ -185,6 +191,7 @@ impl Link {
             changes: 0,
             sync_at: None,
             sync_wait: SYNC_FIRST,
+            tell: None,
         }
     }
 
@@ -250,7 +257,8 @@ impl Link {
             LinkState::Greeting => Some(self.greet_at),
             LinkState::Up | LinkState::Quiesced => {
                 let heartbeat = self.last_sent + me.interval;
-                [Some(heartbeat), self.deadline(me), self.sync_at].into_iter().flatten().min()
+                let tell = self.tell.map(|(at, _)| at);
+                [Some(heartbeat), self.deadline(me), self.sync_at, tell].into_iter().flatten().min()
             }
         }
     }
@@ -272,6 +280,7 @@ impl Link {
         self.stamp = None;
         self.rtt = None;
         self.sync_at = None;
+        self.tell = None;
         self.greet_at = now;
         self.greet_wait = GREET_FIRST;
     }
@@ -314,6 +323,10 @@ impl Link {
                 self.greet(now, me, out);
                 self.greet_at = now + self.greet_wait;
                 self.greet_wait = (self.greet_wait * 2).min(GREET_LONGEST);
+            }
+            LinkState::Up | LinkState::Quiesced if self.tell.is_some_and(|(at, _)| at <= now) => {
+                self.tell = self.tell.and_then(|(_, left)| Some((now + me.interval, left.checked_sub(1)?)));
+                self.greet(now, me, out);
             }
             LinkState::Up | LinkState::Quiesced if self.last_sent + me.interval <= now => {
                 self.beat(now, me, digest, false, out);
@@ -376,6 +389,7 @@ impl Link {
             name: hello.name.clone(),
             incarnation: hello.incarnation,
             message: hello.message.min(self.spec.message),
+            told: hello.message,
             session,
             interval: Duration::from_millis(u64::from(hello.interval_ms.max(1))),
         });
@@ -384,6 +398,19 @@ impl Link {
             self.enter(now, LinkState::Up, Reason::Greeted);
         }
         up
+    }
+
+    /// The carrier takes messages of another size from now on; the peer is to know. Returns whether the link's size is
+    /// another one by that.
+    pub(crate) fn resize(&mut self, now: Time, message: u32) -> bool {
+        self.spec.message = message;
+        let live = self.is_live();
+        if live {
+            self.tell = Some((now, TELL_TIMES - 1));
+        }
+        let Some(peer) = &mut self.peer else { return false };
+        let old = core::mem::replace(&mut peer.message, peer.told.min(message));
+        live && old != peer.message
     }
 
     pub(crate) fn refuse(&mut self, now: Time, why: Refusal) {

@@ -78,6 +78,15 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// A live link takes messages of another size than before.
+    LinkResized {
+        /// Which.
+        link: LinkId,
+        /// To whom.
+        peer: NodeId,
+        /// The largest message, in bytes.
+        message: u32,
+    },
     /// The other end was refused, or refused us. Told once until the reason changes.
     LinkRefused {
         /// Which link.
@@ -270,6 +279,24 @@ impl Node {
             link.say(now, &self.me, &LinkBody::Bye, &mut self.out);
         }
         self.end_link(now, id, reason);
+    }
+
+    /// Says that a link's carrier takes messages of at most `message` bytes from now on: its path became wider or
+    /// narrower. The peer is told.
+    pub fn set_link_message(&mut self, now: Time, id: LinkId, message: u32) {
+        let Some(link) = self.links.get_mut(&id).filter(|l| l.spec().message != message) else { return };
+        let resized = link.resize(now, message);
+        link.speak(now, &self.me, self.registry.digest(), &mut self.out);
+        if resized {
+            self.tell_size(id);
+        }
+    }
+
+    /// Follows up another size of a link.
+    fn tell_size(&mut self, id: LinkId) {
+        if let Some(peer) = self.links.get(&id).and_then(Link::peer) {
+            self.events.push_back(Event::LinkResized { link: id, peer: peer.node, message: peer.message });
+        }
     }
 
     /// Closes all links in order; what remains to be sent is in [`Node::poll_transmit`].

@@ -12,13 +12,15 @@ pub(super) struct Outlet {
     failed: Vec<bool>,
     /// By carrier, then by channel.
     activity: Vec<Vec<Option<Arc<Activity>>>>,
+    /// The last channel that a message was too long for.
+    narrow: Option<(usize, Channel)>,
 }
 
 impl Outlet {
     pub(super) fn new(carriers: Vec<Box<dyn Carrier>>) -> Outlet {
         let activity = carriers.iter().map(|_| Vec::new()).collect();
         let failed = vec![false; carriers.len()];
-        Outlet { carriers, failed, activity }
+        Outlet { carriers, failed, activity, narrow: None }
     }
 
     pub(super) fn attach(
@@ -49,6 +51,17 @@ impl Outlet {
         if let Some(place) = self.activity.get_mut(carrier).and_then(|t| t.get_mut(channel.0 as usize)) {
             *place = None;
         }
+    }
+
+    pub(super) fn resize(&mut self, carrier: usize, channel: Channel, message: usize) {
+        if let Some(carrier) = self.carriers.get_mut(carrier) {
+            carrier.resize(channel, message);
+        }
+    }
+
+    /// A channel that a message was too long for since the last look.
+    pub(super) fn take_narrow(&mut self) -> Option<(usize, Channel)> {
+        self.narrow.take()
     }
 
     fn activity(&self, carrier: usize, channel: Channel) -> Option<&Activity> {
@@ -97,6 +110,9 @@ impl Outlet {
         let (at, channel) = (usize::from(hop.carrier), Channel(hop.channel));
         let Some(carrier) = self.carriers.get_mut(at) else { return (0, Err(SendError::NotOpen)) };
         let (taken, result) = carrier.send(channel, messages);
+        if let Err(SendError::TooLong(_)) = result {
+            self.narrow = Some((at, channel));
+        }
         if let (Some(activity), true) = (self.activity(at, channel), taken > 0) {
             activity.note_sent(taken as u64);
         }
