@@ -1,4 +1,4 @@
-//! The path under a running UDP link becomes narrower, and wider again.
+//! Paths of UDP links: they become narrower and wider while the link runs, and lead to one of many addresses.
 
 use crate::topology::{joined, udp_pair};
 use minet_tests::{Config, Iperf, Net, Netns, Node, Ping, Result, SOON, cable, eventually};
@@ -58,7 +58,6 @@ fn a_narrower_interface_is_told_to_the_peer() -> Result<()> {
     a.ip(&["link", "set", "u0", "mtu", "1500"])?;
     both_fit(&nodes, 1500)?;
     carries(&nodes)?;
-    let mut pings = pings;
     let report = minet_tests::PingReport::parse(&pings.finish(Duration::from_secs(60))?.stdout)?;
     assert!(report.received >= 30, "{report:?}");
     assert_eq!(changes(&nodes)?, before, "the link never went down");
@@ -92,11 +91,45 @@ fn a_narrower_hop_behind_a_router_is_found() -> Result<()> {
     right.ip(&["link", "set", "u0", "mtu", "1400"])?;
     // What is too large goes on until the router's answer comes: then it fits.
     eventually(SOON, "pings of full size", || {
-        let ping = Ping::new(&nodes[1].config().ipv4(), 1).size(1472).with(&["-M", "do", "-W", "1"]);
+        let address = nodes[1].config().ipv4();
+        let ping = Ping::new(&address, 1).size(1472).with(&["-M", "do", "-W", "1"]);
         ping.run(nodes[0].space()).map(Some)
     })?;
     both_fit(&nodes, 1400)?;
     carries(&nodes)?;
     assert_eq!(changes(&nodes)?, before, "the link never went down");
+    Ok(())
+}
+
+/// ```text
+///   a 10.99.0.1 ~~~ u0 -- u0 ~~~ b, which listens everywhere: 10.99.0.2, 10.99.0.3; fd99::2, fd99::3
+/// ```
+///
+/// Whichever address of `b` is called, the answers come from that one.
+#[test]
+fn a_host_with_many_addresses_answers_from_the_one_that_was_called() -> Result<()> {
+    let cases = [
+        ("0.0.0.0:7400", "10.99.0.1:7400", "10.99.0.2:7400"),
+        ("0.0.0.0:7400", "10.99.0.1:7400", "10.99.0.3:7400"),
+        ("[::]:7400", "10.99.0.1:7400", "10.99.0.3:7400"),
+        ("[::]:7400", "[fd99::1]:7400", "[fd99::2]:7400"),
+        ("[::]:7400", "[fd99::1]:7400", "[fd99::3]:7400"),
+    ];
+    let net = Net::new()?;
+    let (left, right) = (net.space("a")?, net.space("b")?);
+    let many = ["10.99.0.2/24", "10.99.0.3/24", "fd99::2/64", "fd99::3/64"];
+    cable((&left, "u0", &["10.99.0.1/24", "fd99::1/64"]), (&right, "u0", &many))?;
+    for (listen, own, called) in cases {
+        let b = Node::start(&net, &right, Config::new("b", 2).udp(listen, &[]).without_shm())?;
+        let a = Node::start(&net, &left, Config::new("a", 1).udp(own, &[called]).without_shm())?;
+        println!("{listen} called at {called}");
+        let mut nodes = joined(vec![a, b])?;
+        carries(&nodes)?;
+        for node in &nodes {
+            let links = node.ask(&["links"])?["links"].as_array().map_or(0, Vec::len);
+            assert_eq!(links, 1, "no second link for a stranger");
+        }
+        nodes.iter_mut().try_for_each(Node::stop)?;
+    }
     Ok(())
 }

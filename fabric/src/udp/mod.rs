@@ -7,6 +7,7 @@
 mod carrier;
 mod route;
 mod socket;
+mod source;
 
 pub use carrier::Udp;
 pub use route::{message_most, path_message};

@@ -1,5 +1,6 @@
 //! What one peer's path takes.
 
+use super::source::Own;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{io, net::SocketAddr};
 
@@ -19,11 +20,14 @@ pub(super) struct Route {
     pub(super) segment: bool,
     /// A message was refused because the socket was full.
     pub(super) wanted: bool,
+    /// Where its datagrams leave from.
+    pub(super) own: Own,
 }
 
 impl Route {
     pub(super) fn new(address: SocketAddr, name: SockAddr) -> Route {
-        Route { address, name, message: message_most(address), fixed: false, segment: true, wanted: false }
+        let message = message_most(address);
+        Route { address, name, message, fixed: false, segment: true, wanted: false, own: Own::default() }
     }
 
     /// Takes what somebody else found the path to take.

@@ -389,7 +389,7 @@ impl Control {
                         self.node.close_link(now, link, Reason::CarrierLost);
                     }
                 }
-                Report::TooLong { .. } => self.paths.hurry(),
+                Report::TooLong => self.paths.hurry(),
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
                 Report::Sighting { segment, sighting } => {
                     let Some(stations) = self.stations.get_mut(segment) else { continue };

@@ -126,8 +126,8 @@ impl Lane {
         let came = self.ingress.turn(now, snapshot, &mut self.ports, &mut self.outlet, &self.inbox);
         let went = self.egress.turn(now, snapshot, &mut self.ports, &mut self.outlet, BURST);
         self.outlet.flush();
-        if let Some((carrier, channel)) = self.outlet.take_narrow() {
-            self.inbox.push(Report::TooLong { carrier, channel });
+        if self.outlet.take_narrow() {
+            self.inbox.push(Report::TooLong);
         }
         came || went
     }

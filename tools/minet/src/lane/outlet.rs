@@ -12,15 +12,15 @@ pub(super) struct Outlet {
     failed: Vec<bool>,
     /// By carrier, then by channel.
     activity: Vec<Vec<Option<Arc<Activity>>>>,
-    /// The last channel that a message was too long for.
-    narrow: Option<(usize, Channel)>,
+    /// A message was too long for its channel since the last look.
+    narrow: bool,
 }
 
 impl Outlet {
     pub(super) fn new(carriers: Vec<Box<dyn Carrier>>) -> Outlet {
         let activity = carriers.iter().map(|_| Vec::new()).collect();
         let failed = vec![false; carriers.len()];
-        Outlet { carriers, failed, activity, narrow: None }
+        Outlet { carriers, failed, activity, narrow: false }
     }
 
     pub(super) fn attach(
@@ -59,9 +59,9 @@ impl Outlet {
         }
     }
 
-    /// A channel that a message was too long for since the last look.
-    pub(super) fn take_narrow(&mut self) -> Option<(usize, Channel)> {
-        self.narrow.take()
+    /// Whether a message was too long for its channel since the last look.
+    pub(super) fn take_narrow(&mut self) -> bool {
+        std::mem::take(&mut self.narrow)
     }
 
     fn activity(&self, carrier: usize, channel: Channel) -> Option<&Activity> {
@@ -110,9 +110,7 @@ impl Outlet {
         let (at, channel) = (usize::from(hop.carrier), Channel(hop.channel));
         let Some(carrier) = self.carriers.get_mut(at) else { return (0, Err(SendError::NotOpen)) };
         let (taken, result) = carrier.send(channel, messages);
-        if let Err(SendError::TooLong(_)) = result {
-            self.narrow = Some((at, channel));
-        }
+        self.narrow |= matches!(result, Err(SendError::TooLong(_)));
         if let (Some(activity), true) = (self.activity(at, channel), taken > 0) {
             activity.note_sent(taken as u64);
         }
