@@ -92,7 +92,8 @@ impl Node {
         let node = entry.record.node;
         let fresh = self.registry.get(node).is_none();
         let same_ways = self.registry.get(node).is_some_and(|old| {
-            old.record.neighbours == entry.record.neighbours && old.record.relay == entry.record.relay
+            let (old, new) = (&old.record, &entry.record);
+            old.neighbours == new.neighbours && old.messages == new.messages && old.relay == new.relay
         });
         if !self.registry.insert(entry) {
             return;
@@ -128,28 +129,31 @@ impl Node {
 
     /// Writes this node's record anew if something in it changed, and tells everybody.
     pub(super) fn write_own_record(&mut self, now: Time) {
-        let neighbours: Vec<NodeId> = self.conduits.keys().copied().collect();
-        let same = self
-            .member(self.me.node)
-            .is_some_and(|r| r.neighbours == neighbours && r.attachments == self.attachments && r.relay == self.relay);
-        if !same {
+        let new = self.own_record();
+        let same = |old: &Record| *old == Record { version: old.version, ..new };
+        if !self.member(self.me.node).is_some_and(same) {
             self.rewrite_own_record(now);
         }
     }
 
     fn rewrite_own_record(&mut self, now: Time) {
         self.version = self.version.saturating_add(1);
-        let record = Record {
+        self.registry.insert(Entry::new(self.own_record()));
+        self.flood(now, self.me.node, None);
+    }
+
+    fn own_record(&self) -> Record {
+        let (neighbours, messages) = self.neighbours().into_iter().map(|(n, (_, message))| (n, message)).unzip();
+        Record {
             node: self.me.node,
             incarnation: self.me.incarnation,
             version: self.version,
             name: self.me.name.clone(),
             relay: self.relay,
-            neighbours: self.conduits.keys().copied().collect(),
+            neighbours,
+            messages,
             attachments: self.attachments.clone(),
-        };
-        self.registry.insert(Entry::new(record));
-        self.flood(now, self.me.node, None);
+        }
     }
 
     /// Asks a link's peer to stop or resume sending new traffic on it.

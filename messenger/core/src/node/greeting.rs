@@ -28,7 +28,7 @@ impl Node {
             link.greet(now, &self.me, &mut self.out);
         }
         if resized {
-            self.tell_size(id);
+            self.tell_size(now, id);
         }
         if up {
             self.events.push_back(Event::LinkUp { link: id, peer: source });

@@ -288,15 +288,17 @@ impl Node {
         let resized = link.resize(now, message);
         link.speak(now, &self.me, self.registry.digest(), &mut self.out);
         if resized {
-            self.tell_size(id);
+            self.tell_size(now, id);
         }
     }
 
     /// Follows up another size of a link.
-    fn tell_size(&mut self, id: LinkId) {
+    fn tell_size(&mut self, now: Time, id: LinkId) {
         if let Some(peer) = self.links.get(&id).and_then(Link::peer) {
             self.events.push_back(Event::LinkResized { link: id, peer: peer.node, message: peer.message });
         }
+        self.find_routes();
+        self.write_own_record(now);
     }
 
     /// Closes all links in order; what remains to be sent is in [`Node::poll_transmit`].
@@ -486,6 +488,12 @@ impl Node {
         self.write_own_record(now);
     }
 
+    /// The active links of all conduits, and their largest messages.
+    fn neighbours(&self) -> BTreeMap<NodeId, (LinkId, u32)> {
+        let message = |link| self.links.get(link).and_then(Link::peer).map_or(u32::MAX, |p| p.message);
+        self.conduits.iter().map(|(node, link)| (*node, (*link, message(link)))).collect()
+    }
+
     /// Finds all ways anew, and lets go of members to whom there is none.
     fn find_routes(&mut self) {
         self.find_routes_with(None);
@@ -493,7 +501,7 @@ impl Node {
 
     /// As [`Node::find_routes`]; the record of `newcomer`, whom nobody was told of yet, goes without a word.
     fn find_routes_with(&mut self, newcomer: Option<NodeId>) {
-        self.routes = route::routes(self.me.node, &self.conduits, &self.registry);
+        self.routes = route::routes(self.me.node, &self.neighbours(), &self.registry);
         let lost: Vec<NodeId> = self
             .registry
             .iter()
