@@ -12,6 +12,7 @@
 
 use crate::{
     Incarnation, LinkId, Name, NodeId, Time,
+    registry::Aside,
     wire::{Flags, Header, Heartbeat, Hello, Kind, LinkBody, Refusal, VERSION},
 };
 use alloc::{collections::VecDeque, vec::Vec};
@@ -161,6 +162,8 @@ pub struct Link {
     pub(crate) sync_wait: Duration,
     /// When the peer is told again what this end takes now, and how often yet.
     tell: Option<(Time, u8)>,
+    /// What the peer has and this node does not keep.
+    pub(crate) aside: Aside,
 }
 
 /// A new size of message is told so often: a hello may be lost.
@@ -192,6 +195,7 @@ impl Link {
             sync_at: None,
             sync_wait: SYNC_FIRST,
             tell: None,
+            aside: Aside::default(),
         }
     }
 
@@ -281,6 +285,7 @@ impl Link {
         self.rtt = None;
         self.sync_at = None;
         self.tell = None;
+        self.aside.clear();
         self.greet_at = now;
         self.greet_wait = GREET_FIRST;
     }
@@ -353,7 +358,7 @@ impl Link {
 
     pub(crate) fn beat(&mut self, now: Time, me: &Identity, digest: u64, answer: bool, out: &mut Outbox) {
         let (echo, held) = self.stamp.map_or((0, 0), |(echo, at)| (echo, now.since(at).as_nanos() as u64));
-        let sent = now.as_nanos().max(1);
+        let (sent, digest) = (now.as_nanos().max(1), digest ^ self.aside.digest());
         self.say(now, me, &LinkBody::Heartbeat(Heartbeat { answer, sent, echo, held, digest }), out);
     }
 
@@ -372,6 +377,11 @@ impl Link {
             self.sent(now);
             out.push_back(Transmit { link: self.id, bytes });
         }
+    }
+
+    /// Whether the peer's digest is what this node has, records set aside counted in.
+    pub(crate) fn agrees(&self, beat: &Heartbeat, digest: u64) -> bool {
+        beat.digest == digest ^ self.aside.digest()
     }
 
     /// Whether `session` is the peer's present one; counts if it is not.

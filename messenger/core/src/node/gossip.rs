@@ -18,7 +18,7 @@ impl Node {
         let digest = self.registry.digest();
         let Some(link) = self.links.get_mut(&id) else { return };
         link.measure(now, beat);
-        if beat.digest == digest {
+        if link.agrees(beat, digest) {
             link.sync_at = None;
             link.sync_wait = SYNC_FIRST;
         } else if link.sync_at.is_none() {
@@ -36,6 +36,8 @@ impl Node {
             return;
         }
         link.sync_wait = (link.sync_wait * 2).min(SYNC_LONGEST);
+        // The peer may not have any more what it once told.
+        link.aside.clear();
         self.send_registry(now, id);
     }
 
@@ -81,14 +83,18 @@ impl Node {
 
     pub(super) fn handle_announce(&mut self, now: Time, id: LinkId, part: &Announce<'_>) {
         let Some(entry) = self.registry.assemble(id, part) else { return };
-        let from = self.links.get(&id).and_then(Link::peer).map(|p| p.node);
+        let (node, version) = (entry.record.node, entry.record.version);
         if entry.record.node == self.me.node {
             return self.handle_own_record(now, &entry.record);
         }
-        self.learn(now, from, entry);
+        self.learn(now, id, entry);
+        if let Some(link) = self.links.get_mut(&id).filter(|_| self.registry.get(node).is_none()) {
+            link.aside.note(node, version);
+        }
     }
 
-    fn learn(&mut self, now: Time, from: Option<NodeId>, entry: Entry) {
+    fn learn(&mut self, now: Time, link: LinkId, entry: Entry) {
+        let from = self.links.get(&link).and_then(Link::peer).map(|p| p.node);
         let node = entry.record.node;
         let fresh = self.registry.get(node).is_none();
         let same_ways = self.registry.get(node).is_some_and(|old| {
@@ -104,9 +110,17 @@ impl Node {
         if !self.routes.contains_key(&node) {
             return;
         }
+        if !same_ways {
+            self.forget_asides();
+        }
         self.departed.retain(|d| d.node != node);
         self.events.push_back(if fresh { Event::MemberUp(node) } else { Event::MemberChanged(node) });
         self.flood(now, node, from);
+    }
+
+    /// Ways changed: what was set aside may be reached now. Neighbours are asked again, since digests differ then.
+    pub(super) fn forget_asides(&mut self) {
+        self.links.values_mut().for_each(|link| link.aside.clear());
     }
 
     /// A record of this node that is newer than its own: left by an earlier life, or another node with its number.

@@ -476,6 +476,7 @@ impl Node {
         if chosen == self.conduits {
             return;
         }
+        self.forget_asides();
         let old = core::mem::replace(&mut self.conduits, chosen);
         let peers: alloc::collections::BTreeSet<NodeId> = old.keys().chain(self.conduits.keys()).copied().collect();
         for peer in peers {
@@ -508,6 +509,9 @@ impl Node {
             .map(|e| e.record.node)
             .filter(|n| *n != self.me.node && !self.routes.contains_key(n))
             .collect();
+        if lost.iter().any(|n| Some(*n) != newcomer) {
+            self.forget_asides();
+        }
         for node in lost {
             if let Some(Entry { record, .. }) = self.registry.remove(node).filter(|_| Some(node) != newcomer) {
                 self.departed.retain(|d| d.node != node);
