@@ -159,6 +159,8 @@ pub struct Link {
     changes: u32,
     /// The next comparison of registries is due: until digests agree, then never.
     pub(crate) sync_at: Option<Time>,
+    /// The peer is asked for its digest then.
+    pub(crate) ask_at: Option<Time>,
     pub(crate) sync_wait: Duration,
     /// When the peer is told again what this end takes now, and how often yet.
     tell: Option<(Time, u8)>,
@@ -193,6 +195,7 @@ impl Link {
             stale: 0,
             changes: 0,
             sync_at: None,
+            ask_at: None,
             sync_wait: SYNC_FIRST,
             tell: None,
             aside: Aside::default(),
@@ -262,7 +265,7 @@ impl Link {
             LinkState::Up | LinkState::Quiesced => {
                 let heartbeat = self.last_sent + me.interval;
                 let tell = self.tell.map(|(at, _)| at);
-                [Some(heartbeat), self.deadline(me), self.sync_at, tell].into_iter().flatten().min()
+                [Some(heartbeat), self.deadline(me), self.sync_at, self.ask_at, tell].into_iter().flatten().min()
             }
         }
     }
@@ -284,6 +287,7 @@ impl Link {
         self.stamp = None;
         self.rtt = None;
         self.sync_at = None;
+        self.ask_at = None;
         self.tell = None;
         self.aside.clear();
         self.greet_at = now;

@@ -66,6 +66,12 @@ impl World {
                     self.seen.push((at as u32 + 1, event));
                 }
             }
+            for node in &mut self.nodes {
+                if node.poll_timeout().is_some_and(|at| at <= self.now) {
+                    node.handle_timeout(self.now);
+                    quiet = false;
+                }
+            }
             if quiet {
                 return;
             }

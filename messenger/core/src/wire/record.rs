@@ -83,6 +83,11 @@ impl Record {
         Ok(record)
     }
 
+    /// Whether the ways that lead by it are the same as by the other record.
+    pub(crate) fn has_ways_of(&self, other: &Record) -> bool {
+        self.neighbours == other.neighbours && self.messages == other.messages && self.relay == other.relay
+    }
+
     /// The largest message that it sends to a neighbour, in bytes; no limit where it does not tell.
     pub fn message_to(&self, neighbour: NodeId) -> u32 {
         let at = self.neighbours.binary_search(&neighbour).ok();
