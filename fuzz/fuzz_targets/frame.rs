@@ -17,6 +17,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         via: node(via),
         hop: Some(Hop { carrier: 0, channel: n }),
         message,
+        slice: message,
         largest_frame: [1514, 9014, 65_535, 300][usize::from(size >> 2 & 3)],
         offloads: Offloads::from_bits(u32::from(*offloads)),
     };

@@ -7,6 +7,7 @@
 mod control;
 mod interface;
 mod local;
+mod paths;
 mod publish;
 mod reports;
 mod signals;
