@@ -106,6 +106,38 @@ impl Registry {
     }
 }
 
+/// Most records that are set aside for one neighbour.
+const ASIDE: usize = 4096;
+
+/// Records that a neighbour has and this node does not keep, since no way leads from here to their members. They count in
+/// what is compared with that neighbour, so that two nodes that reach different members agree nonetheless.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Aside {
+    versions: BTreeMap<NodeId, u64>,
+    digest: u64,
+}
+
+impl Aside {
+    /// To be combined with the registry's by exclusive or.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    pub(crate) fn note(&mut self, node: NodeId, version: u64) {
+        if self.versions.len() >= ASIDE && !self.versions.contains_key(&node) {
+            return;
+        }
+        if let Some(old) = self.versions.insert(node, version) {
+            self.digest ^= mix(node, old);
+        }
+        self.digest ^= mix(node, version);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Aside::default();
+    }
+}
+
 /// Cuts a record into announcements of at most `room` bytes each.
 pub(crate) fn parts(entry: &Entry, room: usize) -> impl Iterator<Item = Announce<'_>> {
     let (node, version, total) = (entry.record.node, entry.record.version, entry.bytes.len() as u32);
@@ -148,6 +180,18 @@ mod tests {
         assert_ne!(a.digest(), b.digest());
         a.remove(NodeId::new(2).unwrap());
         assert_eq!(a.digest(), b.digest());
+    }
+
+    #[test]
+    fn what_is_set_aside_counts_once() {
+        let (mut here, mut there, mut aside) = (Registry::default(), Registry::default(), Aside::default());
+        assert!(there.insert(entry(1, 1)) && there.insert(entry(2, 5)) && here.insert(entry(1, 1)));
+        for version in [3, 5, 5] {
+            aside.note(NodeId::new(2).unwrap(), version);
+        }
+        assert_eq!(here.digest() ^ aside.digest(), there.digest());
+        aside.clear();
+        assert_eq!(aside.digest(), 0);
     }
 
     #[test]
