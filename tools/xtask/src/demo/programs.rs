@@ -67,7 +67,8 @@ pub fn iperf_udp(stage: &mut Stage) -> Result<String> {
         let (from, to) = (stage.node(kind.from)?, stage.node(kind.to)?);
         let mut tries = Vec::new();
         for rate in UDP_RATES {
-            let run = Iperf::new(to.space(), &to.config().ipv4(), 2).udp(1400, &format!("{rate}M"));
+            let address = to.config().ipv4();
+            let run = Iperf::new(to.space(), &address, 2).udp(1400, &format!("{rate}M"));
             tries.push(run.run(from.space())?);
             if tries.last().is_some_and(|report| report.lost < UDP_LOSS) {
                 break;
