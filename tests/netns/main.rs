@@ -13,6 +13,7 @@ mod hostile;
 mod life;
 mod media;
 mod mtu;
+mod path;
 mod programs;
 mod relay;
 mod scripts;

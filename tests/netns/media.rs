@@ -113,7 +113,6 @@ fn down(node: &Node, kind: &str) -> Result<()> {
     })
 }
 
-/// Rows: CS-4.
 #[test]
 fn an_underlay_that_goes_down_is_renamed_or_removed_is_taken_up_again() -> Result<()> {
     let net = Net::new()?;

@@ -40,7 +40,7 @@ fn causes(w: &World, place: usize, mark: usize) -> Vec<Cause> {
 
 /// The outage is what the policy says, though the miss limit allows two seconds; on many seeds, cut at any moment.
 ///
-/// Rows: CS-4, HB-1.
+/// Rows: CS-4.
 #[test]
 fn a_cut_of_the_link_that_carries_costs_under_100_ms() {
     let mut worst = Duration::ZERO;
@@ -75,9 +75,7 @@ fn detection_is_settable_down_to_ten_milliseconds() {
     }
 }
 
-/// Nothing is demoted in a quiet hour, nor where answers take long but do come.
-///
-/// Rows: HB-3.
+/// Nothing is demoted in ten quiet minutes, nor where answers take long but do come.
 #[test]
 fn there_is_no_false_alarm() {
     for (delay, jitter) in [(100, 0), (100, 15_000), (45_000, 0)] {

@@ -5,6 +5,7 @@ mod file;
 mod interface;
 mod mapping;
 mod packet;
+mod pktinfo;
 mod socket;
 
 pub(crate) use datagram::{PIECES_PER_GROUP, Receiver, Sender, Sent};
@@ -12,4 +13,5 @@ pub(crate) use file::{read_into, write_from};
 pub(crate) use interface::{Facts, facts, index_of, name_of};
 pub(crate) use mapping::Mapping;
 pub(crate) use packet::{HEAD, PacketReceiver, PacketSender, bind_packet};
+pub(crate) use pktinfo::{Control, Source, ask_for_local, local_of, put_control};
 pub(crate) use socket::{peer_credentials, set_option};

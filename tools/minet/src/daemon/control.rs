@@ -6,6 +6,7 @@ use super::{
     journal::Journal,
     local::{Local, Met},
     media::Media,
+    paths::Paths,
     publish,
     reports::Reporter,
     signals::Signals,
@@ -78,6 +79,7 @@ pub(super) struct Control {
     expire: Instant,
     media: Media,
     journal: Journal,
+    paths: Paths,
     dirty: bool,
 }
 
@@ -118,6 +120,7 @@ impl Control {
             server,
             pings: BTreeMap::new(),
             expire: Instant::now() + EXPIRE,
+            paths: Paths::default(),
             dirty: true,
         }
     }
@@ -189,7 +192,8 @@ impl Control {
         let pings = self.pings.values().map(|p| until(p.until)).min();
         let learns = self.attached.iter().any(|a| a.config.learn);
         let expire = learns.then(|| until(self.expire));
-        [core, self.local.timeout(), pings, expire, self.media.timeout()].into_iter().flatten().min()
+        let paths = self.config.udp.map(|_| self.paths.timeout());
+        [core, self.local.timeout(), pings, expire, paths, self.media.timeout()].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -250,6 +254,9 @@ impl Control {
         for token in late {
             self.answer_ping(token, None, poll);
         }
+        if self.config.udp.is_some() && self.paths.is_due() {
+            self.measure_paths();
+        }
         if self.expire <= Instant::now() {
             self.expire = Instant::now() + EXPIRE;
             for stations in &mut self.stations {
@@ -299,6 +306,9 @@ impl Control {
                     if let Some(wire) = self.wires.get(link) {
                         self.media.hurry(wire.carrier);
                     }
+                }
+                Event::LinkResized { link, peer, message } => {
+                    log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
                 }
                 Event::LinkClosed { link, .. } => self.close_wire(link, poll),
                 Event::LinkRefused { link, peer, why, ours } => {
@@ -461,6 +471,7 @@ impl Control {
                         }
                     }
                 }
+                Report::TooLong => self.paths.hurry(),
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
                 Report::Sighting { segment, sighting } => {
                     let Some(stations) = self.stations.get_mut(segment) else { continue };
@@ -477,6 +488,18 @@ impl Control {
         }
         // There may be more: timers, signals and sockets have their turn first.
         self.inbox.wake();
+    }
+
+    /// Asks the kernel what the paths of UDP peers take now, and follows that up.
+    fn measure_paths(&mut self) {
+        for change in self.paths.measure(&self.node, &self.wires) {
+            let (channel, message) = (Channel(change.channel), change.message);
+            for mailbox in &self.lanes.mailboxes {
+                mailbox.give(Command::Resize { carrier: UDP, channel, message });
+            }
+            let message = u32::try_from(message).unwrap_or(u32::MAX);
+            self.node.set_link_message(self.clock.now(), change.link, message);
+        }
     }
 
     fn handle_message(&mut self, now: Time, carrier: usize, origin: Origin, bytes: &[u8]) {

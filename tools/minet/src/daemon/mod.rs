@@ -9,6 +9,7 @@ mod interface;
 mod journal;
 mod local;
 mod media;
+mod paths;
 mod publish;
 mod reports;
 mod signals;
@@ -255,8 +256,12 @@ fn lanes(
         parts.push(Parts { ports, carriers, snapshot, mailbox, inbox, clock, spin: config.spin });
     }
     for (at, parts) in parts.into_iter().enumerate() {
+        let cpu = config.cpus.get(at % config.cpus.len().max(1)).copied();
         let thread = thread::Builder::new().name(format!("lane-{at}")).spawn(move || {
             let _guard = Guard;
+            if let Some(cpu) = cpu {
+                bind(cpu);
+            }
             Lane::new(parts).run();
         });
         lanes.threads.push(thread.map_err(DaemonError::system("cannot start a lane"))?);
@@ -313,6 +318,15 @@ fn media_of_lane(media: &mut Vec<(Underlay, OnMedium)>, last: bool) -> Result<Ve
         })
     };
     media.iter().map(share).collect::<io::Result<_>>().map_err(DaemonError::system("cannot share a carrier"))
+}
+
+/// Keeps this thread on one processor; where that is not to be had, it stays free.
+fn bind(cpu: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu);
+    if let Err(e) = rustix::thread::sched_setaffinity(None, &set) {
+        log::warn!("a lane is not bound to processor {cpu}: {e}; `nproc --all` tells how many there are");
+    }
 }
 
 fn port(attached: &mut Attached, lane: usize) -> Option<Port> {

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Detach { carrier: usize, channel: Channel },
     /// Send a message that is no frame.
     Send { carrier: usize, channel: Channel, bytes: Vec<u8> },
+    /// A channel's path takes messages of so many bytes now.
+    Resize { carrier: usize, channel: Channel, message: usize },
     /// End.
     Stop,
 }
@@ -42,6 +44,8 @@ pub(crate) enum Report {
     Broken { carrier: usize, channel: Channel },
     /// What a carrier stands on came, went, or is another one.
     Medium { carrier: usize, medium: Medium },
+    /// A message was too long for its channel: a path became narrower than the control thread knows.
+    TooLong,
     /// A station was seen.
     Sighting { segment: usize, sighting: Sighting },
 }
@@ -51,7 +55,7 @@ impl Report {
     fn len(&self) -> usize {
         match self {
             Report::Message { bytes, .. } => bytes.len(),
-            Report::Broken { .. } | Report::Medium { .. } | Report::Sighting { .. } => 0,
+            Report::Broken { .. } | Report::Medium { .. } | Report::TooLong | Report::Sighting { .. } => 0,
         }
     }
 }

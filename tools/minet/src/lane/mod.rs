@@ -129,6 +129,9 @@ impl Lane {
         for (carrier, medium) in self.outlet.changed_media() {
             self.inbox.push(Report::Medium { carrier, medium });
         }
+        if self.outlet.take_narrow() {
+            self.inbox.push(Report::TooLong);
+        }
         came || went
     }
 
@@ -154,6 +157,7 @@ impl Lane {
                         Err(e) => log::debug!("lane: a control message of {} bytes: {e}", bytes.len()),
                     }
                 }
+                Command::Resize { carrier, channel, message } => self.outlet.resize(carrier, channel, message),
                 Command::Stop => return true,
             }
         }

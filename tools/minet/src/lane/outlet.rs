@@ -14,6 +14,8 @@ pub(super) struct Outlet {
     media: Vec<Medium>,
     /// By carrier, then by channel.
     activity: Vec<Vec<Option<Arc<Activity>>>>,
+    /// A message was too long for its channel since the last look.
+    narrow: bool,
 }
 
 impl Outlet {
@@ -21,7 +23,7 @@ impl Outlet {
         let activity = carriers.iter().map(|_| Vec::new()).collect();
         let failed = vec![false; carriers.len()];
         let media = vec![Medium::Given; carriers.len()];
-        Outlet { carriers, failed, media, activity }
+        Outlet { carriers, failed, media, activity, narrow: false }
     }
 
     pub(super) fn attach(
@@ -52,6 +54,17 @@ impl Outlet {
         if let Some(place) = self.activity.get_mut(carrier).and_then(|t| t.get_mut(channel.0 as usize)) {
             *place = None;
         }
+    }
+
+    pub(super) fn resize(&mut self, carrier: usize, channel: Channel, message: usize) {
+        if let Some(carrier) = self.carriers.get_mut(carrier) {
+            carrier.resize(channel, message);
+        }
+    }
+
+    /// Whether a message was too long for its channel since the last look.
+    pub(super) fn take_narrow(&mut self) -> bool {
+        std::mem::take(&mut self.narrow)
     }
 
     fn activity(&self, carrier: usize, channel: Channel) -> Option<&Activity> {
@@ -100,6 +113,7 @@ impl Outlet {
         let (at, channel) = (usize::from(hop.carrier), Channel(hop.channel));
         let Some(carrier) = self.carriers.get_mut(at) else { return (0, Err(SendError::NotOpen)) };
         let (taken, result) = carrier.send(channel, messages);
+        self.narrow |= matches!(result, Err(SendError::TooLong(_)));
         if let (Some(activity), true) = (self.activity(at, channel), taken > 0) {
             activity.note_sent(taken as u64);
         }
