@@ -98,13 +98,9 @@ fn what_is_not_ours_is_not_seen() {
 
 /// Sends a frame of our EtherType with this payload.
 fn raw(space: &Netns, to: MacAddr, from: MacAddr, payload: &[u8]) {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
     let frame = [&to.octets()[..], &from.octets()[..], &ETHER_TYPE.to_be_bytes()[..], payload].concat();
-    let program = format!(
-        "import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('e0', 0)); s.send(b'{}')",
-        hex(&frame)
-    );
-    space.run("python3", &["-c", &program]).unwrap();
+    let octal: String = frame.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    space.run("sh", &["-c", &format!("printf '{octal}' | socat -u - INTERFACE:e0")]).unwrap();
 }
 
 #[test]

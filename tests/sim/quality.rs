@@ -16,8 +16,8 @@ fn world(seed: u64, policy: Policy) -> (World, usize, usize) {
     for _ in 0..2 {
         let config = NodeConfig { interval: Duration::from_millis(500), miss_limit: 4, ..w.config() };
         let place = w.add_with(config);
-        let now = w.now + w.stations[place].skew;
-        w.stations[place].node.set_policy(now, policy);
+        let now = w.now;
+        w.stations[place].demand(now, policy);
     }
     let fast = w.join_with(Cable { priority: 10, ..Cable::new(0, 1) });
     let slow = w.join(0, 1);

@@ -4,7 +4,7 @@ use crate::{
     cable::{Cable, Faults, Kind},
     world::World,
 };
-use messenger_core::NodeConfig;
+use messenger_core::{NodeConfig, Policy};
 use std::{env, time::Duration};
 
 /// Seeds of a normal run.
@@ -26,7 +26,12 @@ fn build(seed: u64) -> World {
         let relay = !(some_do_not_relay && w.rng.permille(300));
         let interval = Duration::from_millis(100 + w.rng.below(900));
         let config = NodeConfig { relay, interval, ..w.config() };
-        w.add_with(config);
+        let place = w.add_with(config);
+        // Half of the fabrics judge their links.
+        if seed.is_multiple_of(2) {
+            let now = w.now;
+            w.stations[place].demand(now, Policy::default());
+        }
     }
     for b in 1..n {
         // Long lines and stars, and now and then two pieces.

@@ -2,7 +2,7 @@
 
 use crate::cable::Cable;
 use messenger_core::{
-    Event, LinkId, Name, Node, NodeConfig, NodeId, SegmentId, Time,
+    Event, LinkId, Name, Node, NodeConfig, NodeId, Policy, SegmentId, Time,
     wire::{Attachment, Flags},
 };
 use minet::{Hop, Member, Offloads, Reassembly, Switch, Table};
@@ -78,8 +78,15 @@ impl Station {
     /// Another life with the present configuration.
     pub fn begin_anew(&mut self, now: Time) {
         let (seen, mut lives, due) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.lives), self.due);
+        let policy = self.node.policy();
         lives.push(seen.len());
         *self = Station { seen, lives, due, ..Station::new(self.config.clone(), self.skew, now) };
+        self.demand(now, policy);
+    }
+
+    /// What it demands of links, in this life and the next.
+    pub fn demand(&mut self, now: Time, policy: Policy) {
+        self.node.set_policy(now + self.skew, policy);
     }
 
     /// Runs: neither dead nor frozen.

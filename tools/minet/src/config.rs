@@ -472,6 +472,8 @@ mod tests {
         let twice = format!("{udp}[[peer]]\naddress='10.0.0.2:1'\n[[peer]]\naddress='10.0.0.2:1'");
         assert_eq!(Config::from_toml(&twice).unwrap().peers.len(), 1);
         assert!(error("name='a'\n[shm]\nring_kib=1000").contains("power of two"));
+        assert!(error("name='a'\n[link]\ndetect_ms=5").contains("10 to 60000"));
+        assert!(error("name='a'\n[link]\nloss_percent=101").contains("0 (never) to 100"));
         assert!(error("name='a'\n[[segment]]\n[[segment]]").contains("of its own"));
     }
 }

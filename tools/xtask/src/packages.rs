@@ -27,6 +27,8 @@ pub const NETWORK: &[Need] = &[
     ("ethtool", "ethtool"),
     ("nc", "netcat-openbsd"),
     ("ps", "procps"),
+    ("sysctl", "procps"),
+    ("socat", "socat"),
 ];
 
 /// Where programs are, also those that only root has in its path.

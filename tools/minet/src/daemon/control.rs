@@ -535,7 +535,8 @@ impl Control {
         }
         match from {
             Address::Udp(from) => self.open_udp(from, false),
-            from => self.open_on_medium(carrier, from, false),
+            // At a line there is one peer, and always the same end.
+            from => self.open_on_medium(carrier, from, from == Address::Line),
         }
     }
 
