@@ -427,12 +427,12 @@ impl Control {
 
     /// Opens the links that a medium which came is to have, and seeks peers where it is time to.
     fn tend_media(&mut self) {
-        for (carrier, at) in self.media.to_open() {
+        for (carrier, at) in self.media.take_unopened() {
             if self.wires.of_origin(carrier, at).is_none() {
                 self.open_on_medium(carrier, at, true);
             }
         }
-        for (carrier, channel) in self.media.to_seek() {
+        for (carrier, channel) in self.media.take_seeks() {
             let bytes = self.node.seek();
             if let Some(mailbox) = self.lanes.mailboxes.first() {
                 mailbox.give(Command::Send { carrier, channel, bytes });

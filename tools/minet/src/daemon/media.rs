@@ -135,7 +135,7 @@ impl Media {
     }
 
     /// Links that are to be opened now; told once.
-    pub(super) fn to_open(&mut self) -> Vec<(usize, Address)> {
+    pub(super) fn take_unopened(&mut self) -> Vec<(usize, Address)> {
         let ready = self.0.iter_mut().filter(|place| place.medium != Medium::Down && !place.opened);
         let mut all = Vec::new();
         for place in ready {
@@ -146,7 +146,7 @@ impl Media {
     }
 
     /// Where peers are to be sought now.
-    pub(super) fn to_seek(&mut self) -> Vec<(usize, Channel)> {
+    pub(super) fn take_seeks(&mut self) -> Vec<(usize, Channel)> {
         let now = Instant::now();
         let mut all = Vec::new();
         for place in self.0.iter_mut().filter(|place| place.seeks() && place.seek_at <= now) {
