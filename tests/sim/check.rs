@@ -97,12 +97,12 @@ impl World {
         self.run(time);
         let ends = 2 * self.cables.len() as u64;
         let least = self.stations.iter().map(|s| s.config.interval.as_millis()).min().unwrap_or(1) as u64;
-        let time = time.as_millis() as u64;
+        let millis = time.as_millis() as u64;
         // Where links are judged, the one that carries is asked five times a detection time, and all four times an
         // interval; each is answered.
         let step = self.stations.iter().map(|s| s.node.policy().detect.as_millis() as u64 / 5).max().unwrap_or(0);
-        let asked = time.checked_div(step).map_or(0, |steps| 2 * (steps + 4 * time / least + 2));
-        let most = ends * (time / least + 1 + asked);
+        let asked = millis.checked_div(step).map_or(0, |steps| 2 * (steps + 4 * millis / least + 2));
+        let most = ends * (millis / least + 1 + asked);
         let beats = self.said.get(&HEARTBEAT).copied().unwrap_or(0);
         self.check(beats <= most, format_args!("{beats} heartbeats, at most {most} are needed"));
         // Towards the dead and the cut off, greetings go on, one a second.
