@@ -100,7 +100,7 @@ impl Gate {
         }
         let cookie = datagram.last_chunk::<PROOF>()?;
         let session = self.sessions.get_mut(self.by_index.get(&index)?)?;
-        let attempt = session.attempt.as_mut().filter(|a| a.index == index)?;
+        let attempt = session.attempt.as_mut().filter(|a| a.index == index && a.asks)?;
         let wish = Wish {
             suites: Suite::wishes(&self.config.suites),
             tag: session.tag,
@@ -111,6 +111,7 @@ impl Gate {
             Handshake::begin(&self.identity, &session.peer, psk, (index, cookie), &wish.emit(), self.fixed);
         let (handshake, message) = begun?;
         attempt.handshake = Some(handshake);
+        attempt.sent = now;
         let to = session.address;
         self.transmit(to, put(Kind::Init, index, &[cookie, &message]));
         Some(())
@@ -204,7 +205,7 @@ impl Gate {
         if let Some(attempt) = &mut session.attempt {
             // Both ends began at once. One of the two handshakes is enough, and both ends know which: that of the
             // greater key, once it is known that the peer can be reached.
-            if wins && attempt.handshake.is_some() && now.saturating_sub(attempt.began) < super::PATIENCE {
+            if wins && attempt.is_waiting(now) {
                 return Some(());
             }
             attempt.stand_back(now);

@@ -41,8 +41,11 @@ pub(super) struct Session {
 pub(super) struct Attempt {
     /// Knock's nonce, then the keys' index.
     pub(super) index: u32,
-    /// The first message went out.
+    /// The first message went out, and when.
     pub(super) handshake: Option<Handshake>,
+    pub(super) sent: Duration,
+    /// A cookie is waited for, or a better one is welcome.
+    pub(super) asks: bool,
     pub(super) began: Duration,
     pub(super) again_at: Duration,
     wait: Duration,
@@ -81,18 +84,25 @@ impl Generation {
 
 impl Attempt {
     pub(super) fn new(now: Duration, index: u32) -> Attempt {
-        Attempt { index, handshake: None, began: now, again_at: now, wait: WAIT_FIRST }
+        Attempt { index, handshake: None, sent: now, asks: false, began: now, again_at: now, wait: WAIT_FIRST }
     }
 
     /// A knock goes out now.
     pub(super) fn knocked(&mut self, now: Duration) {
+        self.asks = true;
         self.again_at = now + self.wait;
         self.wait = (self.wait * 2).min(WAIT_LONGEST);
+    }
+
+    /// A first message is under way that may still be answered.
+    pub(super) fn is_waiting(&self, now: Duration) -> bool {
+        self.handshake.is_some() && now.saturating_sub(self.sent) < 2 * WAIT_LONGEST
     }
 
     /// Leaves it to the peer for a while.
     pub(super) fn stand_back(&mut self, now: Duration) {
         self.handshake = None;
+        self.asks = false;
         self.wait = WAIT_LONGEST;
         self.again_at = now + WAIT_LONGEST;
     }

@@ -41,6 +41,9 @@ fn a_handshake_altered_at_any_byte_opens_nothing() {
                 let _ = pair.deliver(from_a, genuine);
             }
             pair.settle();
+            if pair.a.sealers.is_empty() {
+                pair.pass(std::time::Duration::from_secs(3));
+            }
             pair.talk();
             assert_eq!(opened(&pair), (1, 1), "step {step} byte {byte}");
         }
@@ -137,6 +140,7 @@ fn a_handshake_sent_back_or_again_opens_nothing_more() {
         let _ = pair.deliver(!from_a, transmit.bytes.clone());
         let _ = pair.deliver(from_a, transmit.bytes);
     }
+    pair.pass(std::time::Duration::from_secs(3));
     pair.talk();
     for (from_a, bytes) in tape {
         let _ = pair.deliver(from_a, bytes);

@@ -42,7 +42,7 @@ fn class_trusted_link_ids() {
     let genuine = pair.a.seal(of_a, b"I am a");
     datagram[4..8].copy_from_slice(&genuine[4..8]);
     assert_eq!(pair.deliver(true, datagram), Err(Refused::Forged));
-    pair.talk();
+    assert_eq!(pair.deliver(true, genuine), Ok(Some(b"I am a".to_vec())));
 }
 
 /// Whether these bytes are in the process's heap or other writable memory. They are given inverted, so that the search does

@@ -77,6 +77,6 @@ fn a_flood_from_a_real_address_is_limited() {
     assert!(counts.limited >= 9900, "{counts:?}");
     assert_eq!(pair.b.gate.sessions(), 0);
     // The next second it may try again.
-    pair.pass(ms(1500));
+    pair.pass(ms(3000));
     pair.talk();
 }

@@ -103,7 +103,7 @@ fn keys_are_replaced_by_bytes() {
     let mut pair = Pair::open(GateConfig { rekey_bytes: 1 << 20, ..GateConfig::default() });
     let before = pair.a.seen(|s| matches!(s, Seen::Keys(..)));
     let session = pair.a.session();
-    for _ in 0..600 {
+    for _ in 0..1000 {
         let datagram = pair.a.seal(session, &[0; 2000]);
         assert!(matches!(pair.deliver(true, datagram), Ok(Some(_))));
     }
