@@ -51,6 +51,7 @@ mod checksum;
 mod counters;
 mod cut;
 mod ethernet;
+mod expected;
 mod frame;
 mod inbound;
 mod layers;

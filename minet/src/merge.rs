@@ -5,6 +5,7 @@ use crate::{
     checksum::{fold, sum},
     cut::put16,
     ethernet::be16,
+    expected::Expected,
     layers::Layers,
 };
 use core::ops::Range;
@@ -82,6 +83,7 @@ pub struct Merger {
     size: usize,
     payload: usize,
     last_flags: u8,
+    expected: Expected,
 }
 
 const FIN_PSH: u8 = 0x09;
@@ -108,6 +110,7 @@ impl Merger {
             size: 0,
             payload: 0,
             last_flags: 0,
+            expected: Expected::NOTHING,
         }
     }
 
@@ -139,12 +142,34 @@ impl Merger {
         }
         self.add(piece);
         self.last_flags = segment.tcp_flags;
+        self.expected.follow(frame.head, &segment.layers, segment.data);
         let short = segment.data < self.size;
         if !flags.has(Flags::MORE) || short || segment.tcp_flags & FIN_PSH != 0 || self.count == RUN_MAX {
             Merge::Complete
         } else {
             Merge::Held
         }
+    }
+
+    /// How many bytes of the next part's frame are worth showing to [`Merger::follow`], and how long that frame is then;
+    /// `None` when nothing is held or nothing can be foretold.
+    pub fn next(&self) -> Option<(usize, usize)> {
+        if self.is_empty() || self.count + 1 >= RUN_MAX { None } else { self.expected.shape() }
+    }
+
+    /// Holds a part in the middle of a run without parsing it, if it is byte for byte what must follow what is held; if
+    /// not, nothing is done, and [`Merger::push`] will say what it is. `head` is what [`Merger::next`] asked for, `total`
+    /// the length of the whole frame. The caller made sure that the header in front of it is that of the part before.
+    pub fn follow(&mut self, token: usize, head: &[u8], total: usize) -> bool {
+        let data = total.saturating_sub(self.head_len);
+        let fits = !self.is_empty()
+            && self.count + 1 < RUN_MAX
+            && self.layers.headers() + self.payload + data <= PACKET_MAX
+            && self.expected.meets(head, total);
+        if fits {
+            self.add(Piece { token, start: self.head_len, end: total });
+        }
+        fits
     }
 
     /// What is held, if anything; holds nothing afterwards.
@@ -165,6 +190,7 @@ impl Merger {
         self.size = segment.data;
         self.payload = 0;
         self.last_flags = segment.tcp_flags;
+        self.expected.follow(frame.head, &segment.layers, segment.data);
         self.add(piece);
         Some(())
     }

@@ -254,18 +254,22 @@ impl Carrier for Udp {
                 }
                 (None, _) => None,
             };
-            match origin {
-                Some(origin) if !datagram.truncated => {
-                    let bytes = receiver.bytes(cursor.slot, cursor.at, datagram.segment.min(datagram.len - cursor.at));
-                    self.counts.received += 1;
-                    self.counts.received_bytes += bytes.len() as u64;
-                    let _ = batch.try_push(Received { origin, bytes: View::from(bytes) });
-                    cursor.at += bytes.len();
-                }
-                _ => {
-                    self.counts.malformed += 1;
-                    cursor.at = datagram.len;
-                }
+            let Some(origin) = origin.filter(|_| !datagram.truncated) else {
+                self.counts.malformed += 1;
+                (cursor.slot, cursor.at) = (cursor.slot + 1, 0);
+                continue;
+            };
+            let rest = receiver.bytes(cursor.slot, cursor.at, datagram.len - cursor.at);
+            let room = batch.remaining_capacity();
+            if rest.is_empty() {
+                batch.push(Received { origin, bytes: View::EMPTY });
+                self.counts.received += 1;
+            }
+            for bytes in rest.chunks(datagram.segment.max(1)).take(room) {
+                batch.push(Received { origin, bytes: View::from(bytes) });
+                cursor.at += bytes.len();
+                self.counts.received += 1;
+                self.counts.received_bytes += bytes.len() as u64;
             }
             if cursor.at >= datagram.len {
                 (cursor.slot, cursor.at) = (cursor.slot + 1, 0);
