@@ -76,3 +76,10 @@ impl Kept {
         }
     }
 }
+
+/// SHA-256 of some bytes: shows that a text was copied whole.
+pub fn fingerprint(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    hash.update(bytes);
+    hash.finish().as_ref().first_chunk().copied().unwrap_or_default()
+}

@@ -65,7 +65,7 @@ pub use address::Address;
 pub use error::{Denial, Refused, SealError, SetupError};
 pub use gate::{Counts, Event, Gate, GateConfig, SessionId, Transmit, Use};
 pub use identity::{Identity, KeyTextError, PublicKey, Secret};
-pub use invitation::{InvitationId, Standing};
+pub use invitation::{InvitationId, Standing, fingerprint};
 pub use key_file::{KeyFile, KeyFileError};
 pub use keys::Keys;
 pub use opener::Opener;
