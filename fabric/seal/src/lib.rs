@@ -71,4 +71,4 @@ pub use keys::Keys;
 pub use opener::Opener;
 pub use sealer::Sealer;
 pub use suite::Suite;
-pub use wire::{HEAD, Kind, OVERHEAD, TAG, index_of, kind_of};
+pub use wire::{HEAD, Kind, OVERHEAD, TAG, index_of, is_of_gate, kind_of};

@@ -93,6 +93,11 @@ pub fn index_of(datagram: &[u8]) -> Option<u32> {
     number(datagram)
 }
 
+/// Whether a data datagram is the peer's gate's own: it only shows that the peer has the keys, and has no message.
+pub fn is_of_gate(datagram: &[u8]) -> bool {
+    datagram.get(HEAD - 1) == Some(&(crate::keys::STREAMS - 1))
+}
+
 /// The number behind the mark.
 pub(crate) fn number(datagram: &[u8]) -> Option<u32> {
     datagram.get(4..)?.first_chunk().map(|n| u32::from_le_bytes(*n))

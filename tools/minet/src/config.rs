@@ -240,6 +240,11 @@ impl Config {
         }
     }
 
+    /// Whether everything over UDP is sealed.
+    pub fn is_sealed(&self) -> bool {
+        self.udp.is_some() && !self.insecure && self.trust.is_some()
+    }
+
     /// From a file's text and the command line.
     pub fn new(text: Option<&str>, over: &Overrides) -> Result<Config, ConfigError> {
         let mut file: File = text.map(toml::from_str).transpose()?.unwrap_or_default();

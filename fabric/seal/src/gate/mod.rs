@@ -265,6 +265,11 @@ impl Gate {
         id
     }
 
+    /// Forgets the invitations that are not to be kept.
+    pub fn keep_invitations(&mut self, keep: impl Fn(&Secret) -> bool) {
+        self.invitations.retain(|_, kept| keep(&kept.secret));
+    }
+
     /// Opens a session with a peer at an address, and keeps trying until it is closed. The peer is admitted by that.
     ///
     /// # Errors
@@ -350,6 +355,11 @@ impl Gate {
     /// Sessions that there are, also those that are not open yet.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// With whom a session is.
+    pub fn peer(&self, session: SessionId) -> Option<PublicKey> {
+        self.sessions.get(&session).map(|s| s.peer)
     }
 
     /// The cipher of a session that is open.
