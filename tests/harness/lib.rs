@@ -33,7 +33,7 @@ mod sys;
 mod underlay;
 mod wait;
 
-pub use config::Config;
+pub use config::{Config, Trust};
 pub use dhcp::DhcpServer;
 pub use error::{Error, Result};
 pub use iperf::{Iperf, IperfReport};

@@ -14,4 +14,6 @@ mod mtu;
 mod programs;
 mod relay;
 mod scripts;
+mod sealed;
 mod topology;
+mod trust;
