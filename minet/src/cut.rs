@@ -87,7 +87,7 @@ impl Cutter {
         let slices = if Header::LEN + largest <= member.message {
             None
         } else {
-            let room = member.message.checked_sub(Slice::HEADER_LEN).filter(|room| *room > body_len)?;
+            let room = member.slice_most().checked_sub(Slice::HEADER_LEN).filter(|room| *room > body_len)?;
             if !csum || !member.offloads.has(Offloads::SLICES) || largest.div_ceil(room) > crate::reassembly::SLICES_MAX
             {
                 return None;

@@ -13,5 +13,6 @@ mod impostor;
 mod members;
 mod random;
 mod rng;
+mod sizes;
 mod station;
 mod world;

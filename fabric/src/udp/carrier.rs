@@ -2,6 +2,7 @@
 
 use super::{
     route::Route,
+    source::Own,
     sealed::{self, Sealed, Taken},
     socket::{Bound, UdpError},
 };
@@ -15,7 +16,7 @@ use arrayvec::ArrayVec;
 use std::{
     collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
 };
@@ -68,8 +69,9 @@ impl Udp {
     /// both versions.
     pub fn bind(address: SocketAddr) -> Result<Udp, UdpError> {
         let cursor = Cursor { filled: 0, slot: 0, at: 0, ask: ASK_LEAST };
-        let slots = Slots { receiver: Receiver::new(BATCH), cursor };
-        Ok(Udp::with(Arc::new(Bound::new(address)?), Inbox::Slots(slots)))
+        let bound = Bound::new(address)?;
+        let slots = Slots { receiver: Receiver::new(BATCH, bound.sources().is_some()), cursor };
+        Ok(Udp::with(Arc::new(bound), Inbox::Slots(slots)))
     }
 
     /// As [`Udp::bind`], but nothing passes that is not sealed: a channel takes messages when it has keys
@@ -97,14 +99,6 @@ impl Udp {
         if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
             route.message = bytes.min(65_507);
             route.fixed = true;
-        }
-    }
-
-    /// Asks the kernel again what the path of a channel takes, after routes or interfaces changed.
-    pub fn probe(&mut self, channel: Channel) {
-        if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
-            route.probe();
-            route.segment = true;
         }
     }
 
@@ -143,6 +137,25 @@ fn judge(error: &io::Error, route: &mut Route, messages: usize) -> Verdict {
         }
         Some(libc::EIO | libc::EOPNOTSUPP | libc::ENOPROTOOPT) if messages > 1 => Verdict::NoRuns,
         _ => Verdict::Lost,
+    }
+}
+
+/// Whether an error may come from an address that the host had and has no more.
+fn is_of_address(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EADDRNOTAVAIL | libc::ENETUNREACH))
+}
+
+/// Notes where a datagram was sent to, so that answers leave from there.
+fn note_local(socket: &Bound, routes: &mut [Option<Route>], origin: Origin, from: SocketAddr, local: IpAddr) {
+    let news = match origin {
+        Origin::Channel(channel) => match routes.get_mut(channel.0 as usize) {
+            Some(Some(route)) => route.own.set(local, socket.local().is_ipv6()),
+            _ => false,
+        },
+        Origin::Stranger(_) => true,
+    };
+    if let (Some(sources), true) = (socket.sources(), news) {
+        sources.note(from, local);
     }
 }
 
@@ -192,6 +205,13 @@ impl Carrier for Udp {
         let route = self.routes.get(channel.0 as usize)?.as_ref()?;
         let overhead = if self.sealed.is_some() { fabric_seal::OVERHEAD } else { 0 };
         Some(Limits { message: route.message.saturating_sub(overhead), in_place: false })
+    }
+
+    fn resize(&mut self, channel: Channel, message: usize) {
+        if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
+            let overhead = if self.sealed.is_some() { fabric_seal::OVERHEAD } else { 0 };
+            route.resize(message.saturating_add(overhead));
+        }
     }
 
     fn reserve(&mut self, channel: Channel, _most: usize) -> Result<Slot<'_>, SendError> {
@@ -268,7 +288,10 @@ impl Carrier for Udp {
         let name = self.socket.reach(to).ok_or(SendError::NotOpen)?;
         self.counts.calls += 1;
         let parts = [View::from(datagram)];
-        match self.sender.send(self.socket.as_fd(), &name, &[Message { parts: &parts }], false) {
+        let mut own = Own::default();
+        let sources = self.socket.sources();
+        let source = sources.and_then(|s| own.source(s, to, self.socket.local().is_ipv6()));
+        match self.sender.send(self.socket.as_fd(), &name, &[Message { parts: &parts }], false, source) {
             Sent::Messages(_) => {}
             Sent::Failed { .. } => self.counts.send_failed += 1,
         }
@@ -314,12 +337,17 @@ impl Udp {
         while let Some(rest @ [_, ..]) = messages.get(done..good) {
             self.counts.calls += 1;
             let bytes = |count: usize| rest.iter().take(count).map(Message::len).sum::<usize>() as u64;
-            match self.sender.send(self.socket.as_fd(), &route.name, rest, route.segment) {
+            let source = match self.socket.sources() {
+                Some(sources) => route.own.source(sources, route.address, self.socket.local().is_ipv6()),
+                None => None,
+            };
+            match self.sender.send(self.socket.as_fd(), &route.name, rest, route.segment, source) {
                 Sent::Messages(count) => {
                     self.counts.sent += count as u64;
                     self.counts.sent_bytes += bytes(count);
                     done += count.max(1);
                 }
+                Sent::Failed { error, .. } if is_of_address(&error) && route.own.forget() => {}
                 Sent::Failed { messages: count, error } => match judge(&error, route, count) {
                     Verdict::Full => {
                         route.wanted = true;
@@ -358,6 +386,9 @@ impl Udp {
                 }
                 (None, _) => None,
             };
+            if let (Some(origin), Some(from), Some(local)) = (origin, datagram.source, datagram.local) {
+                note_local(&self.socket, &mut self.routes, origin, from, local);
+            }
             let Some(origin) = origin.filter(|_| !datagram.truncated) else {
                 self.counts.malformed += 1;
                 (cursor.slot, cursor.at) = (cursor.slot + 1, 0);
@@ -407,13 +438,13 @@ impl Udp {
             let list: ArrayVec<Message<'_>, { sealed::CHUNK }> = parts.iter().map(|parts| Message { parts }).collect();
             let (taken, sent) = self.send_plain(channel, &list);
             done += taken;
-            match sent.and(end) {
-                Ok(()) => {}
-                // The path takes less than it did: those of the old size are lost, and the caller learns the new limit.
-                Err(SendError::TooLong(most)) => {
-                    return (done, Err(SendError::TooLong(most.saturating_sub(fabric_seal::OVERHEAD))));
-                }
-                Err(error) => return (done, Err(error)),
+            let sent = sent.map_err(|error| match error {
+                // The path takes less than it did.
+                SendError::TooLong(most) => SendError::TooLong(most.saturating_sub(fabric_seal::OVERHEAD)),
+                other => other,
+            });
+            if let Err(error) = sent.and(end) {
+                return (done, Err(error));
             }
         }
         (done, Ok(()))
@@ -441,6 +472,9 @@ impl Udp {
                 let (at, source) = (cursor.at, datagram.source);
                 let (next, refused) = sealed.open(cursor.slot, bytes, at, datagram.segment, source, &mut self.routes);
                 counts.malformed += refused + u64::from(datagram.truncated);
+                if let (Some(origin), Some(from), Some(local)) = (sealed.newest(), source, datagram.local) {
+                    note_local(&self.socket, &mut self.routes, origin, from, local);
+                }
                 cursor.at = next;
                 if cursor.at >= len {
                     (cursor.slot, cursor.at) = (cursor.slot + 1, 0);

@@ -196,6 +196,11 @@ impl Sealed {
         self.taken.len() < BATCH
     }
 
+    /// Who sent what was taken last.
+    pub(super) fn newest(&self) -> Option<Origin> {
+        self.taken.last().map(|taken| taken.origin)
+    }
+
     /// The next that was opened.
     pub(super) fn next(&mut self) -> Option<Taken> {
         let taken = self.taken.get(self.next)?;

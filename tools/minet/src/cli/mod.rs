@@ -76,6 +76,7 @@ fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
         key: run.key.clone(),
         no_shm: run.no_shm,
         queues: run.queues,
+        cpus: run.cpus.clone(),
         pcap: run.pcap.clone(),
     };
     Config::load(run.config.clone(), &over)

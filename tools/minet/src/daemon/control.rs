@@ -4,6 +4,7 @@ use super::{
     DaemonError, Lanes, SHM, UDP,
     interface::Attached,
     local::{Local, Met},
+    paths::Paths,
     publish,
     reports::Reporter,
     sealing::{Sealing, Task, Wanted},
@@ -79,6 +80,7 @@ pub(super) struct Control {
     sealing: Option<Sealing>,
     pings: BTreeMap<u64, Asking>,
     expire: Instant,
+    paths: Paths,
     dirty: bool,
 }
 
@@ -119,6 +121,7 @@ impl Control {
             sealing,
             pings: BTreeMap::new(),
             expire: Instant::now() + EXPIRE,
+            paths: Paths::default(),
             dirty: true,
         }
     }
@@ -198,7 +201,8 @@ impl Control {
         let learns = self.attached.iter().any(|a| a.config.learn);
         let expire = learns.then(|| until(self.expire));
         let gate = self.sealing.as_ref().and_then(Sealing::timeout).map(|at| at.since(self.clock.now()));
-        [core, self.local.timeout(), pings, expire, gate].into_iter().flatten().min()
+        let paths = self.config.udp.map(|_| self.paths.timeout());
+        [core, self.local.timeout(), pings, expire, paths, gate].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -264,6 +268,9 @@ impl Control {
         for token in late {
             self.answer_ping(token, None, poll);
         }
+        if self.config.udp.is_some() && self.paths.is_due() {
+            self.measure_paths();
+        }
         if self.expire <= Instant::now() {
             self.expire = Instant::now() + EXPIRE;
             for stations in &mut self.stations {
@@ -310,6 +317,9 @@ impl Control {
                     if let Some(sealing) = &mut self.sealing {
                         sealing.renew(now, link);
                     }
+                }
+                Event::LinkResized { link, peer, message } => {
+                    log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
                 }
                 Event::LinkClosed { link, .. } => self.close_wire(link, poll),
                 Event::LinkRefused { link, peer, why, ours } => {
@@ -395,11 +405,13 @@ impl Control {
                     let message = u32::try_from(most).unwrap_or(u32::MAX);
                     let expect = Some((member.node, member.name));
                     let spec = LinkSpec { carrier: "udp", priority: PRIORITY[UDP], message, expect, lasting };
-                    let wire = Wires::new_wire(UDP, channel, format!("{address}{}", sealing.cipher(session)));
+                    let mut wire = Wires::new_wire(UDP, channel, format!("{address}{}", sealing.cipher(session)));
+                    wire.socket = Some(address);
                     let peers = self.lanes.mailboxes.iter().map(|_| Peer::Address(address)).collect();
                     let link = self.link(spec, wire, peers);
                     sealing.linked(session, link, Channel(channel));
                 }
+                Task::Moved { channel, address } => self.wires.move_to(UDP, channel.0, address),
                 Task::Close { link } => self.node.close_link(now, link, Reason::CarrierLost),
                 Task::Message { link, bytes } => self.node.handle_message(now, link, &bytes),
             }
@@ -440,11 +452,14 @@ impl Control {
                         sealing.handle_datagram(now, from, bytes);
                     }
                 }
+                Report::TooLong => self.paths.hurry(),
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
                 Report::Moved { channel, address } => {
                     if let Some(sealing) = &mut self.sealing {
                         log::info!("udp: the peer of channel {} is at {address} now", channel.0);
                         sealing.moved(&self.lanes, channel, address);
+                        self.wires.move_to(UDP, channel.0, address);
+                        self.paths.hurry();
                     }
                 }
                 Report::Sighting { segment, sighting } => {
@@ -462,6 +477,19 @@ impl Control {
         }
         // There may be more: timers, signals and sockets have their turn first.
         self.inbox.wake();
+    }
+
+    /// Asks the kernel what the paths of UDP peers take now, and follows that up.
+    fn measure_paths(&mut self) {
+        let overhead = if self.sealing.is_some() { fabric_seal::OVERHEAD } else { 0 };
+        for change in self.paths.measure(&self.node, &self.wires, overhead) {
+            let (channel, message) = (Channel(change.channel), change.message);
+            for mailbox in &self.lanes.mailboxes {
+                mailbox.give(Command::Resize { carrier: UDP, channel, message });
+            }
+            let message = u32::try_from(message).unwrap_or(u32::MAX);
+            self.node.set_link_message(self.clock.now(), change.link, message);
+        }
     }
 
     fn handle_message(&mut self, now: Time, carrier: usize, origin: Origin, bytes: &[u8]) {

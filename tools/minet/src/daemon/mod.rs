@@ -7,6 +7,7 @@
 mod control;
 mod interface;
 mod local;
+mod paths;
 mod publish;
 mod reports;
 mod sealing;
@@ -205,8 +206,8 @@ fn lanes(
 ) -> Result<Started, DaemonError> {
     let mut lanes = Lanes { mailboxes: Vec::new(), threads: Vec::new(), kinds: vec!["shm"] };
     let mut doorbells = Vec::new();
-    let bind = if config.is_sealed() { Udp::bind_sealed } else { Udp::bind };
-    let mut udp = config.udp.map(bind).transpose()?;
+    let open = if config.is_sealed() { Udp::bind_sealed } else { Udp::bind };
+    let mut udp = config.udp.map(open).transpose()?;
     if udp.is_some() {
         lanes.kinds.push("udp");
     }
@@ -233,13 +234,26 @@ fn lanes(
         parts.push(Parts { ports, carriers, snapshot, mailbox, inbox, clock, spin: config.spin });
     }
     for (at, parts) in parts.into_iter().enumerate() {
+        let cpu = config.cpus.get(at % config.cpus.len().max(1)).copied();
         let thread = thread::Builder::new().name(format!("lane-{at}")).spawn(move || {
             let _guard = Guard;
+            if let Some(cpu) = cpu {
+                bind(cpu);
+            }
             Lane::new(parts).run();
         });
         lanes.threads.push(thread.map_err(DaemonError::system("cannot start a lane"))?);
     }
     Ok((lanes, doorbells))
+}
+
+/// Keeps this thread on one processor; where that is not to be had, it stays free.
+fn bind(cpu: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu);
+    if let Err(e) = rustix::thread::sched_setaffinity(None, &set) {
+        log::warn!("a lane is not bound to processor {cpu}: {e}; `nproc --all` tells how many there are");
+    }
 }
 
 fn port(attached: &mut Attached, lane: usize) -> Option<Port> {

@@ -43,6 +43,8 @@ pub(super) enum Task {
     Link { session: SessionId, member: Member, address: SocketAddr, lasting: bool },
     /// The link of a session is over.
     Close { link: LinkId },
+    /// The peer of a channel is at another address.
+    Moved { channel: Channel, address: SocketAddr },
     /// A message for a link.
     Message { link: LinkId, bytes: Vec<u8> },
 }
@@ -189,6 +191,9 @@ impl Sealing {
                 Event::Moved { session, address } => {
                     if let Some(address) = address.socket() {
                         self.tell(lanes, session, (0..self.lanes).map(|_| Amend::Move { address }).collect());
+                        if let Some((_, channel)) = self.links.get(&session) {
+                            return Some(Task::Moved { channel: *channel, address });
+                        }
                     }
                 }
                 Event::Message { session, bytes } => {

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Amend { carrier: usize, channel: Channel, amend: Box<Amend> },
     /// Send part of a handshake.
     SendTo { carrier: usize, to: SocketAddr, bytes: Vec<u8> },
+    /// A channel's path takes messages of so many bytes now.
+    Resize { carrier: usize, channel: Channel, message: usize },
     /// End.
     Stop,
 }
@@ -47,6 +49,8 @@ pub(crate) enum Report {
     Broken { carrier: usize, channel: Channel },
     /// The peer of a sealed channel is at another address.
     Moved { channel: Channel, address: SocketAddr },
+    /// A message was too long for its channel: a path became narrower than the control thread knows.
+    TooLong,
     /// A station was seen.
     Sighting { segment: usize, sighting: Sighting },
 }
@@ -56,7 +60,7 @@ impl Report {
     fn len(&self) -> usize {
         match self {
             Report::Message { bytes, .. } => bytes.len(),
-            Report::Broken { .. } | Report::Moved { .. } | Report::Sighting { .. } => 0,
+            Report::Broken { .. } | Report::TooLong | Report::Moved { .. } | Report::Sighting { .. } => 0,
         }
     }
 }
