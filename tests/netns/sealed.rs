@@ -164,8 +164,9 @@ fn a_peer_that_moves_keeps_its_link() -> Result<()> {
     let rig = Rig::new()?;
     let (a, mut b) = rig.configs();
     b.listen = Some("0.0.0.0:7400".to_owned());
-    let (a, b) = rig.start((a, b.heartbeat(100, 100)))?;
+    let (a, b) = rig.start((a.heartbeat(100, 100), b.heartbeat(100, 100)))?;
     a.wait_members(2, SOON)?;
+    rig.b.run("sysctl", &["-q", "-w", "net.ipv4.conf.all.promote_secondaries=1"])?;
     rig.b.ip(&["address", "add", "10.99.0.3/24", "dev", "u0"])?;
     rig.b.ip(&["address", "del", "10.99.0.2/24", "dev", "u0"])?;
     logged(&a, "10.99.0.3:7400 now")?;

@@ -41,7 +41,9 @@ pub enum KeyFileError {
         source: io::Error,
     },
     /// Others than the owner may read or change it.
-    #[error("the key file {path} has mode {mode:03o}: others can read or change it (`chmod 600` it, and make a new key if they did)")]
+    #[error(
+        "the key file {path} has mode {mode:03o}: others can read or change it (`chmod 600` it, and make a new key if they did)"
+    )]
     Open {
         /// The file.
         path: PathBuf,

@@ -58,8 +58,8 @@ mod opener;
 mod primitives;
 mod sealer;
 mod suite;
-mod wire;
 mod window;
+mod wire;
 
 pub use address::Address;
 pub use error::{Denial, Refused, SealError, SetupError};

@@ -25,7 +25,12 @@ pub(crate) struct Limiter {
 
 impl Limiter {
     pub(crate) fn new() -> Limiter {
-        Limiter { hasher: RandomState::new(), counts: vec![0; PLACES].into_boxed_slice(), all: 0, since: Duration::ZERO }
+        Limiter {
+            hasher: RandomState::new(),
+            counts: vec![0; PLACES].into_boxed_slice(),
+            all: 0,
+            since: Duration::ZERO,
+        }
     }
 
     /// Whether one more from there may be dealt with.

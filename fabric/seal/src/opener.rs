@@ -5,8 +5,8 @@ use crate::{
     keys::STREAMS,
     sealer::{STREAM_SHIFT, Usage},
     suite::Cipher,
-    wire::{HEAD, Kind, TAG, number},
     window::Window,
+    wire::{HEAD, Kind, TAG, number},
 };
 use std::sync::{Arc, atomic::Ordering};
 

@@ -1,6 +1,6 @@
 //! The ciphers of data datagrams, and which of them two ends take.
 
-use crate::{Refused, Secret, SealError, wire::TAG};
+use crate::{Refused, SealError, Secret, wire::TAG};
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use std::fmt;
 

@@ -1,7 +1,9 @@
 //! Every message into a capture file.
 
 use super::{staging::Staging, trace::Direction};
-use crate::{Amend, AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, SendError, Slot, View};
+use crate::{
+    Amend, AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, SendError, Slot, View,
+};
 use std::{
     fs::File,
     io::{self, BufWriter, Write},

@@ -1,7 +1,9 @@
 //! A line for each message.
 
 use super::staging::Staging;
-use crate::{Amend, AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, SendError, Slot, View};
+use crate::{
+    Amend, AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, SendError, Slot, View,
+};
 use std::{fmt, io, net::SocketAddr, os::fd::BorrowedFd};
 
 /// How many bytes of a message a line shows.

@@ -2,13 +2,13 @@
 
 use super::{
     route::Route,
-    source::Own,
     sealed::{self, Sealed, Taken},
     socket::{Bound, UdpError},
+    source::Own,
 };
 use crate::{
-    Amend, AttachError, BATCH, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, Received, SendError, Slot,
-    View,
+    Amend, AttachError, BATCH, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, Received, SendError,
+    Slot, View,
     bell::Bell,
     sys::{self, Receiver, Sender, Sent},
 };

@@ -313,7 +313,8 @@ impl Config {
             (_, false, Some(trust)) => {
                 let sealed = |peer: &SocketAddr| trust.members.iter().any(|m| m.address == Some(*peer));
                 if let Some(peer) = peers.iter().find(|peer| !sealed(peer)) {
-                    let allowed = "a sealed peer needs its `key` and `name` in `[[peer]]` (`minet key show` on that node)";
+                    let allowed =
+                        "a sealed peer needs its `key` and `name` in `[[peer]]` (`minet key show` on that node)";
                     return Err(value("peer.address", peer, allowed));
                 }
             }

@@ -107,8 +107,7 @@ impl Gate {
             invitation: session.psk.as_ref().map(InvitationId::of),
         };
         let psk = session.psk.as_ref().unwrap_or(&NO_PSK);
-        let begun =
-            Handshake::begin(&self.identity, &session.peer, psk, (index, cookie), &wish.emit(), self.fixed);
+        let begun = Handshake::begin(&self.identity, &session.peer, psk, (index, cookie), &wish.emit(), self.fixed);
         let (handshake, message) = begun?;
         attempt.handshake = Some(handshake);
         attempt.sent = now;
@@ -172,7 +171,8 @@ impl Gate {
     /// The session that a first message is about, or a new one.
     fn session_for(&mut self, peer: PublicKey, from: Address, wish: &Wish) -> Option<SessionId> {
         let mut same = self.sessions.iter().filter(|(_, s)| s.peer == peer);
-        let known = same.clone().find(|(_, s)| s.tag == wish.tag).or_else(|| same.clone().find(|(_, s)| s.address == from));
+        let known =
+            same.clone().find(|(_, s)| s.tag == wish.tag).or_else(|| same.clone().find(|(_, s)| s.address == from));
         if let Some((id, _)) = known {
             return Some(*id);
         }

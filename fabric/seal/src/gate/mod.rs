@@ -392,6 +392,9 @@ impl Gate {
     /// An index that no live keys of this gate have.
     fn fresh_index(&self) -> Option<u32> {
         let tries = std::iter::repeat_with(|| self.random().ok()).take(32).flatten();
-        tries.enumerate().map(|(n, index)| index.wrapping_add(n as u32)).find(|i| *i != 0 && !self.by_index.contains_key(i))
+        tries
+            .enumerate()
+            .map(|(n, index)| index.wrapping_add(n as u32))
+            .find(|i| *i != 0 && !self.by_index.contains_key(i))
     }
 }

@@ -24,8 +24,10 @@ impl Gate {
         let attempt = session.attempt.as_ref().map(|a| a.again_at);
         let answered = session.answered.as_ref().map(|a| a.generation.since + PATIENCE);
         let keys = session.current.as_ref().filter(|_| session.attempt.is_none());
-        let keys = keys.map(|g| self.rekey_at(g.first, g.since).max(session.tried.map_or(Duration::ZERO, |at| at + CALM)));
-        let over = [&session.current, &session.previous].into_iter().flatten().map(|g| g.since + self.config.expire_after);
+        let keys =
+            keys.map(|g| self.rekey_at(g.first, g.since).max(session.tried.map_or(Duration::ZERO, |at| at + CALM)));
+        let over =
+            [&session.current, &session.previous].into_iter().flatten().map(|g| g.since + self.config.expire_after);
         let look = if session.answered.is_some() { LOOK } else { LOOK_RARELY };
         let look = session.looked + look;
         [attempt, answered, keys].into_iter().flatten().chain(over).chain([look]).min().unwrap_or(look)
@@ -73,7 +75,10 @@ impl Gate {
             }
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.attempt.as_ref().is_some_and(|a| session.current.is_some() && now.saturating_sub(a.began) >= REKEY_PATIENCE)
+        if session
+            .attempt
+            .as_ref()
+            .is_some_and(|a| session.current.is_some() && now.saturating_sub(a.began) >= REKEY_PATIENCE)
             && let Some(attempt) = session.attempt.take()
         {
             self.by_index.remove(&attempt.index);

@@ -100,8 +100,7 @@ impl End {
 
     /// What came in, as a carrier deals with it: a message, or `None`.
     pub fn receive(&mut self, now: Duration, from: Address, datagram: &mut [u8]) -> Result<Option<Vec<u8>>, Refused> {
-        if let Some((session, opener)) =
-            fabric_seal::index_of(datagram).and_then(|index| self.openers.get_mut(&index))
+        if let Some((session, opener)) = fabric_seal::index_of(datagram).and_then(|index| self.openers.get_mut(&index))
         {
             let message = opener.open_in_place(datagram)?.to_vec();
             let (session, index) = (*session, opener.index());

@@ -5,8 +5,8 @@ use super::{
     print, table,
 };
 use crate::control::{
-    Ask, Client, InviteReport, LinksReport, NodesReport, PingReport, PortsReport, RevokeReport, StatsReport, StatusReport,
-    find_daemon,
+    Ask, Client, InviteReport, LinksReport, NodesReport, PingReport, PortsReport, RevokeReport, StatsReport,
+    StatusReport, find_daemon,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{process::ExitCode, thread, time::Duration};

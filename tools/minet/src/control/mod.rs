@@ -8,8 +8,8 @@ mod server;
 
 pub use client::{Client, ClientError, find_daemon};
 pub use report::{
-    CarrierReport, InterfaceReport, InviteReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport,
-    PortReport, PortsReport, RevokeReport, SegmentReport, SelfReport, StatsReport, StatusReport,
+    CarrierReport, InterfaceReport, InviteReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport,
+    PingReport, PortReport, PortsReport, RevokeReport, SegmentReport, SelfReport, StatsReport, StatusReport,
 };
 pub(crate) use server::{Asked, Server};
 

@@ -50,7 +50,8 @@ impl Tokens {
 }
 
 /// What is said to who asks for what only a sealed node can do.
-const NOT_SEALED: &str = "this node has no key, or accepts clear text: nothing is sealed (`minet key new`, `trust.key`)";
+const NOT_SEALED: &str =
+    "this node has no key, or accepts clear text: nothing is sealed (`minet key new`, `trust.key`)";
 /// The lowest number wins in a conduit.
 
 const PRIORITY: [u8; 2] = [10, 30];

@@ -30,9 +30,9 @@ use fabric::{
 };
 use interface::Attached;
 use local::Local;
-use sealing::Sealing;
 use messenger_core::{Incarnation, Node, NodeConfig};
 use minet::Switch;
+use sealing::Sealing;
 pub use sealing::SealingError;
 use std::{
     io,

@@ -86,9 +86,11 @@ impl Sealing {
             ..GateConfig::default()
         };
         let mut gate = Gate::new(identity, gate)?;
-        book.members().filter(|m| m.key != gate.public()).map(|m| m.key).collect::<Vec<_>>().into_iter().for_each(|key| {
-            gate.admit(key);
-        });
+        book.members().filter(|m| m.key != gate.public()).map(|m| m.key).collect::<Vec<_>>().into_iter().for_each(
+            |key| {
+                gate.admit(key);
+            },
+        );
         book.revoked().for_each(|key| gate.revoke(key));
         for invited in book.invitations() {
             gate.invite(invited.secret.clone(), invited.standing(wall(), since_start(now)));
@@ -302,8 +304,7 @@ impl Sealing {
         let secret = Secret::random().map_err(|e| e.to_string())?;
         let made = wall();
         let until = made + wanted.minutes.clamp(1, 43_200) * 60;
-        let invited =
-            Invited { secret: secret.clone(), node, name: name.clone(), made, until, used_by: None };
+        let invited = Invited { secret: secret.clone(), node, name: name.clone(), made, until, used_by: None };
         let standing = invited.standing(made, since_start(now));
         self.book.invite(invited).map_err(|e| chain(&e))?;
         self.gate.invite(secret.clone(), standing);

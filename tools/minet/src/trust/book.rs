@@ -343,7 +343,14 @@ mod tests {
 
     fn invited(id: u32, name: &str, secret: u8) -> Invited {
         let m = member(id, name, 0);
-        Invited { secret: Secret::new([secret; 32]), node: m.node, name: m.name, made: 1000, until: 2000, used_by: None }
+        Invited {
+            secret: Secret::new([secret; 32]),
+            node: m.node,
+            name: m.name,
+            made: 1000,
+            until: 2000,
+            used_by: None,
+        }
     }
 
     fn names(book: &Book) -> Vec<String> {
