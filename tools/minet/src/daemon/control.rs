@@ -53,7 +53,6 @@ impl Tokens {
 const NOT_SEALED: &str =
     "this node has no key, or accepts clear text: nothing is sealed (`minet key new`, `trust.key`)";
 /// The lowest number wins in a conduit.
-
 const PRIORITY: [u8; 2] = [10, 30];
 /// Reports of lanes dealt with in one turn.
 const REPORTS: usize = 256;
