@@ -13,10 +13,11 @@ use std::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("messenger-core", &[]),
     ("fabric-ring", &[]),
-    ("fabric", &["fabric-ring"]),
+    ("fabric-seal", &[]),
+    ("fabric", &["fabric-ring", "fabric-seal"]),
     ("netif", &[]),
     ("minet", &["messenger-core"]),
-    ("minet-node", &["fabric", "fabric-ring", "messenger-core", "minet", "netif"]),
+    ("minet-node", &["fabric", "fabric-ring", "fabric-seal", "messenger-core", "minet", "netif"]),
     // The harness drives the command from outside, so it knows no room and xtask can use it.
     ("minet-tests", &[]),
     ("xtask", &["minet-tests"]),

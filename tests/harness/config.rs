@@ -2,6 +2,19 @@
 
 use std::{fmt::Write, path::PathBuf};
 
+/// Who may join a sealed node, and with which key it seals.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// Its key file.
+    pub key: PathBuf,
+    /// Where it keeps who joined.
+    pub book: PathBuf,
+    /// Seconds after which keys are replaced.
+    pub rekey: u32,
+    /// Name, number, public key and perhaps address of each other member.
+    pub members: Vec<(String, u32, String, Option<String>)>,
+}
+
 /// What a node's TOML file will say. The defaults are the daemon's own where they are not set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -25,6 +38,8 @@ pub struct Config {
     pub ethers: Vec<String>,
     /// The serial devices it has, with their speed where it is set.
     pub serials: Vec<(String, Option<u32>)>,
+    /// What seals UDP; without it UDP is in clear text.
+    pub trust: Option<Trust>,
     /// MTU of the interface.
     pub mtu: u16,
     /// How it attaches: `tap`, `plain` or `tun`.
@@ -55,6 +70,7 @@ impl Config {
             peers: Vec::new(),
             ethers: Vec::new(),
             serials: Vec::new(),
+            trust: None,
             mtu: 1500,
             mode: "tap".to_owned(),
             addresses: None,
@@ -81,6 +97,12 @@ impl Config {
     /// On a serial line.
     pub fn serial(mut self, device: &str, speed: Option<u32>) -> Self {
         self.serials.push((device.to_owned(), speed));
+        self
+    }
+
+    /// Listens for UDP at `address:port`, sealed, and without shared memory.
+    pub fn sealed(mut self, listen: &str, trust: Trust) -> Self {
+        (self.listen, self.trust, self.shm) = (Some(listen.to_owned()), Some(trust), false);
         self
     }
 
@@ -158,12 +180,22 @@ impl Config {
         if let Some(dir) = &self.run_dir {
             line(format_args!("run_dir = {:?}", dir.display().to_string()));
         }
-        if self.listen.is_some() || !self.peers.is_empty() || !self.ethers.is_empty() {
+        if !self.ethers.is_empty() || self.trust.is_none() && (self.listen.is_some() || !self.peers.is_empty()) {
             line(format_args!("insecure = true"));
         }
         line(format_args!("[shm]\nenable = {}", self.shm));
         if let Some(listen) = &self.listen {
             line(format_args!("[udp]\nlisten = {listen:?}"));
+        }
+        if let Some(trust) = &self.trust {
+            let (key, book) = (trust.key.display().to_string(), trust.book.display().to_string());
+            line(format_args!("[trust]\nkey = {key:?}\nbook = {book:?}\nrekey_s = {}", trust.rekey));
+            for (name, id, key, address) in &trust.members {
+                line(format_args!("[[peer]]\nname = {name:?}\nid = {id}\nkey = {key:?}"));
+                if let Some(address) = address {
+                    line(format_args!("address = {address:?}"));
+                }
+            }
         }
         for peer in &self.peers {
             line(format_args!("[[peer]]\naddress = {peer:?}"));

@@ -17,6 +17,10 @@ pub mod control;
 mod daemon;
 mod lane;
 mod snapshot;
+pub mod trust;
 
-pub use config::{Cidr, Config, ConfigError, Ether, FABRIC, Mode, Overrides, RUN_DIR, Segment, Serial, SerialArg};
+pub use config::{
+    Cidr, Config, ConfigError, Ether, FABRIC, Mode, Overrides, RUN_DIR, STATE_DIR, Segment, Serial, SerialArg,
+    TrustConfig,
+};
 pub use daemon::{DaemonError, run};

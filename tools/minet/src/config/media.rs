@@ -174,6 +174,29 @@ mod tests {
         );
     }
 
+    /// The large MTU is for carriers that stay on the host.
+    #[test]
+    fn media_leave_the_host() {
+        let mtu = |text: &str| Config::from_toml(&format!("name='a'\n{text}")).unwrap().segments[0].mtu;
+        let ether = "insecure=true\n[[ether]]\ninterface='eth1'";
+        let serial = "[[serial]]\ndevice='/dev/ttyS0'";
+        assert_eq!(mtu(""), 65_000);
+        assert_eq!([mtu(ether), mtu(serial), mtu(&format!("{ether}\n{serial}"))], [1500; 3]);
+        assert_eq!(mtu(&format!("{ether}\n[[segment]]\nmtu=9000")), 9000);
+    }
+
+    /// A key seals UDP whatever else is accepted in clear text.
+    #[test]
+    fn udp_is_sealed_beside_an_ethernet() {
+        let udp = "name='a'\n[udp]\nlisten='10.0.0.1:7400'\n[trust]\nkey='/k'\n";
+        let both = Config::from_toml(&format!("insecure=true\n{udp}[[ether]]\ninterface='e'")).unwrap();
+        assert!(both.is_sealed() && both.is_in_clear());
+        let line = Config::from_toml(&format!("{udp}[[serial]]\ndevice='/dev/x'")).unwrap();
+        assert!(line.is_sealed() && !line.is_in_clear());
+        assert!(error(&format!("{udp}[[ether]]\ninterface='e'")).contains("insecure = true"));
+        assert!(error(&format!("insecure=true\n{udp}[[peer]]\naddress='10.0.0.2:1'")).contains("sealed peer"));
+    }
+
     #[test]
     fn errors_say_what_was_wrong_and_what_would_be_right() {
         assert!(error("name='a'\n[[ether]]\ninterface='eth0'").contains("insecure = true"));

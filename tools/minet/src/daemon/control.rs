@@ -1,16 +1,20 @@
 //! The control thread: waits for whatever happens, lets the core conclude from it, and follows that up.
 
+mod events;
+mod opening;
+
 use super::{
-    DaemonError, Lanes, SHM, UDP,
+    DaemonError, Lanes, UDP,
     interface::Attached,
     journal::Journal,
-    local::{Local, Met},
+    local::Local,
     media::Media,
     paths::Paths,
     publish,
     reports::Reporter,
+    sealing::{Sealing, Wanted},
     signals::Signals,
-    wires::{Wire, Wires},
+    wires::Wires,
 };
 use crate::{
     Config,
@@ -20,16 +24,12 @@ use crate::{
     snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
-use fabric::{Address, Channel, Origin, Peer, shm, udp};
-use messenger_core::{
-    Event, LinkId, LinkSpec, LinkState, Node, NodeId, Reason, Time,
-    wire::{Header, Kind, LinkBody},
-};
+use fabric::{Address, Channel, Origin};
+use messenger_core::{LinkId, Node, Reason, Time};
 use minet::{Learned, Stations};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     os::fd::{AsFd, AsRawFd},
     sync::Arc,
     time::{Duration, Instant},
@@ -50,6 +50,8 @@ impl Tokens {
     pub(super) const CLIENTS: usize = 1 << 40;
 }
 
+/// What is said to who asks for what only a sealed node can do.
+const NOT_SEALED: &str = "this node has no key for UDP: nothing is sealed (`minet key new`, `trust.key`)";
 /// The lowest number wins in a conduit.
 const PRIORITY: [u8; 2] = [10, 30];
 /// Reports of lanes dealt with in one turn.
@@ -75,6 +77,7 @@ pub(super) struct Control {
     inbox: Arc<Inbox>,
     local: Local,
     server: Server,
+    sealing: Option<Sealing>,
     pings: BTreeMap<u64, Asking>,
     expire: Instant,
     media: Media,
@@ -102,6 +105,7 @@ impl Control {
         inbox: Arc<Inbox>,
         local: Local,
         server: Server,
+        sealing: Option<Sealing>,
     ) -> Control {
         let stations = attached.iter().map(|_| Stations::new()).collect();
         Control {
@@ -118,6 +122,7 @@ impl Control {
             inbox,
             local,
             server,
+            sealing,
             pings: BTreeMap::new(),
             expire: Instant::now() + EXPIRE,
             paths: Paths::default(),
@@ -161,8 +166,16 @@ impl Control {
             registry.register(&mut SourceFd(&attached.as_fd().as_raw_fd()), token, Interest::READABLE)?;
         }
         self.tell_attachments();
-        for peer in self.config.peers.clone() {
-            self.open_udp(peer, true);
+        match &mut self.sealing {
+            Some(sealing) => {
+                log::info!("udp is sealed; this node's public key is {}", sealing.public());
+                sealing.call_all(self.clock.now());
+            }
+            None => {
+                for peer in self.config.peers.clone() {
+                    self.open_udp(peer, true);
+                }
+            }
         }
         self.media.start(&mut self.wires, &self.lanes);
         let met = self.local.call_all(registry);
@@ -192,8 +205,10 @@ impl Control {
         let pings = self.pings.values().map(|p| until(p.until)).min();
         let learns = self.attached.iter().any(|a| a.config.learn);
         let expire = learns.then(|| until(self.expire));
+        let gate = self.sealing.as_ref().and_then(Sealing::timeout).map(|at| at.since(self.clock.now()));
         let paths = self.config.udp.map(|_| self.paths.timeout());
-        [core, self.local.timeout(), pings, expire, paths, self.media.timeout()].into_iter().flatten().min()
+        let media = self.media.timeout();
+        [core, self.local.timeout(), pings, expire, paths, gate, media].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -246,6 +261,11 @@ impl Control {
             }
             self.node.handle_timeout(now);
         }
+        if let Some(sealing) = &mut self.sealing
+            && sealing.timeout().is_some_and(|at| at <= now)
+        {
+            sealing.handle_timeout(now);
+        }
         if self.local.timeout() == Some(Duration::ZERO) {
             let met = self.local.handle_timeout(poll.registry());
             self.meet(met);
@@ -269,6 +289,7 @@ impl Control {
 
     /// Sends what the core has to say and publishes what changed.
     fn follow_up(&mut self) {
+        self.follow_sealing();
         self.send_all();
         if !std::mem::take(&mut self.dirty) {
             return;
@@ -292,83 +313,10 @@ impl Control {
         }
     }
 
-    fn take_events(&mut self, poll: &Poll) {
-        while let Some(event) = self.node.poll_event() {
-            self.dirty = true;
-            match event {
-                Event::LinkUp { link, peer } => {
-                    let text = format!("link {link} to {} is up", self.called(peer));
-                    self.tell("link-up", Some(link), Some(peer), text);
-                }
-                Event::LinkDown { link, peer, reason } => {
-                    let text = format!("link {link} to {} is down: {reason}", self.called(peer));
-                    self.tell("link-down", Some(link), Some(peer), text);
-                    if let Some(wire) = self.wires.get(link) {
-                        self.media.hurry(wire.carrier);
-                    }
-                }
-                Event::LinkResized { link, peer, message } => {
-                    log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
-                }
-                Event::LinkClosed { link, .. } => self.close_wire(link, poll),
-                Event::LinkRefused { link, peer, why, ours } => {
-                    let who = peer.map_or("a peer".into(), |p| self.called(p));
-                    let by = if ours { "refused by this node" } else { "refused by the peer" };
-                    let text = format!("link {link} to {who}: {by}: {why}");
-                    log::warn!("{text}");
-                    self.journal.note("link-refused", Some(link.0), peer.map(NodeId::get), text);
-                }
-                Event::Judged { link, peer, why } => {
-                    let called = self.called(peer);
-                    let (kind, text) = match why {
-                        Some(why) => ("demoted", format!("link {link} to {called} is demoted: {why}")),
-                        None => ("restored", format!("link {link} to {called} is as good as others again")),
-                    };
-                    self.tell(kind, Some(link), Some(peer), text);
-                }
-                Event::Switched { peer, from: Some(from), to: Some(to), why } => {
-                    let text = format!("conduit to {}: from link {from} to link {to}: {why}", self.called(peer));
-                    self.tell("switched", Some(to), Some(peer), text);
-                }
-                Event::Switched { .. } | Event::MemberChanged(_) => {}
-                Event::MemberUp(node) => {
-                    let text = format!("member {} is here", self.called(node));
-                    self.tell("member-up", None, Some(node), text);
-                }
-                Event::MemberDown(node) => {
-                    let text = format!("member {} cannot be reached", self.called(node));
-                    self.tell("member-down", None, Some(node), text);
-                    for stations in &mut self.stations {
-                        stations.forget(node);
-                    }
-                }
-                Event::DuplicateNode { name } => {
-                    log::error!(
-                        "id {} is also that of the node named {name}: give one of them another id",
-                        self.node.id()
-                    );
-                }
-                Event::Pong(pong) => self.answer_ping(pong.token, Some(pong.round_trip), poll),
-            }
-        }
-    }
-
-    /// Logs an event and notes it for those who ask.
-    fn tell(&mut self, kind: &'static str, link: Option<LinkId>, peer: Option<NodeId>, text: String) {
-        log::info!("{text}");
-        self.journal.note(kind, link.map(|l| l.0), peer.map(NodeId::get), text);
-    }
-
-    /// A node as people call it.
-    fn called(&self, node: NodeId) -> String {
-        let record = self.node.member(node).or_else(|| self.node.departed().find(|d| d.node == node));
-        match record {
-            Some(record) => format!("{} (id {node})", record.name),
-            None => format!("id {node}"),
-        }
-    }
-
     fn close_wire(&mut self, link: LinkId, poll: &Poll) {
+        if let Some(sealing) = &mut self.sealing {
+            sealing.forget(link);
+        }
         let Some(wire) = self.wires.detach(&self.lanes, link) else { return };
         if let Some(token) = wire.life {
             self.local.forget(poll.registry(), token);
@@ -378,73 +326,6 @@ impl Control {
     fn tell_attachments(&mut self) {
         let all = self.attached.iter().map(Attached::attachment).collect();
         self.node.set_attachments(self.clock.now(), all);
-    }
-
-    /// Links up with local peers that were met.
-    fn meet(&mut self, met: impl IntoIterator<Item = Met>) {
-        for Met { token, name, session } in met {
-            let shm::Session { peer, rings, life, .. } = *session;
-            let Some(channel) = self.wires.channel(SHM) else {
-                log::error!("shm: more peers than this node can carry");
-                continue;
-            };
-            let message = shm::MESSAGE_MOST.min(self.config.ring / 4) as u32;
-            let spec = LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, lasting: true };
-            let mut wire = Wires::new_wire(SHM, channel, format!("{name}, process {}", peer.pid));
-            wire.life = Some(token);
-            self.local.keep(token, name, life);
-            self.link(spec, wire, rings.into_iter().map(Peer::Shm).collect());
-        }
-    }
-
-    /// Links up with a UDP peer.
-    fn open_udp(&mut self, address: SocketAddr, lasting: bool) -> Option<LinkId> {
-        let channel = self.wires.channel(UDP)?;
-        let message = u32::try_from(udp::message_most(address)).unwrap_or(u32::MAX);
-        let spec = LinkSpec { carrier: "udp", priority: PRIORITY[UDP], message, expect: None, lasting };
-        let mut wire = Wires::new_wire(UDP, channel, address.to_string());
-        (wire.socket, wire.origin) = (Some(address), Some(address.into()));
-        let peers = self.lanes.mailboxes.iter().map(|_| Peer::Address(address)).collect();
-        Some(self.link(spec, wire, peers))
-    }
-
-    /// Links up with a peer on a carrier that stands on a medium, while that is there.
-    fn open_on_medium(&mut self, carrier: usize, at: Address, lasting: bool) -> Option<LinkId> {
-        let (kind, priority, message) = self.media.describe(carrier)?;
-        let peer = || match at {
-            Address::Ether(mac) => Some(Peer::Ether(mac)),
-            Address::Line => Some(Peer::Line),
-            _ => None,
-        };
-        let peers = self.lanes.mailboxes.iter().map(|_| peer()).collect::<Option<Vec<Peer>>>()?;
-        let channel = self.wires.channel(carrier)?;
-        let address = self.media.address(carrier, at);
-        let mut wire = Wires::new_wire(carrier, channel, address);
-        wire.origin = Some(at);
-        let spec = LinkSpec { carrier: kind, priority, message, expect: None, lasting };
-        Some(self.link(spec, wire, peers))
-    }
-
-    /// Opens the links that a medium which came is to have, and seeks peers where it is time to.
-    fn tend_media(&mut self) {
-        for (carrier, at) in self.media.take_unopened() {
-            if self.wires.of_origin(carrier, at).is_none() {
-                self.open_on_medium(carrier, at, true);
-            }
-        }
-        for (carrier, channel) in self.media.take_seeks() {
-            let bytes = self.node.seek();
-            if let Some(mailbox) = self.lanes.mailboxes.first() {
-                mailbox.give(Command::Send { carrier, channel, bytes });
-            }
-        }
-    }
-
-    fn link(&mut self, spec: LinkSpec, wire: Wire, peers: Vec<Peer>) -> LinkId {
-        let link = self.node.open_link(self.clock.now(), spec);
-        self.wires.attach(&self.lanes, link, wire, peers);
-        self.dirty = true;
-        link
     }
 
     fn handle_inbox(&mut self) {
@@ -471,8 +352,23 @@ impl Control {
                         }
                     }
                 }
+                Report::Message { origin: Origin::Stranger(Address::Udp(from)), bytes, .. }
+                    if self.sealing.is_some() =>
+                {
+                    if let Some(sealing) = &mut self.sealing {
+                        sealing.handle_datagram(now, from, bytes);
+                    }
+                }
                 Report::TooLong => self.paths.hurry(),
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
+                Report::Moved { channel, address } => {
+                    if let Some(sealing) = &mut self.sealing {
+                        log::info!("udp: the peer of channel {} is at {address} now", channel.0);
+                        sealing.moved(&self.lanes, channel, address);
+                        self.wires.move_to(UDP, channel.0, address);
+                        self.paths.hurry();
+                    }
+                }
                 Report::Sighting { segment, sighting } => {
                     let Some(stations) = self.stations.get_mut(segment) else { continue };
                     match stations.learn(now, sighting) {
@@ -492,7 +388,8 @@ impl Control {
 
     /// Asks the kernel what the paths of UDP peers take now, and follows that up.
     fn measure_paths(&mut self) {
-        for change in self.paths.measure(&self.node, &self.wires) {
+        let overhead = if self.sealing.is_some() { fabric_seal::OVERHEAD } else { 0 };
+        for change in self.paths.measure(&self.node, &self.wires, overhead) {
             let (channel, message) = (Channel(change.channel), change.message);
             for mailbox in &self.lanes.mailboxes {
                 mailbox.give(Command::Resize { carrier: UDP, channel, message });
@@ -514,32 +411,6 @@ impl Control {
         }
     }
 
-    /// A link for a stranger that greets, or seeks nodes of this fabric.
-    fn welcome(&mut self, carrier: usize, from: Address, bytes: &[u8]) -> Option<LinkId> {
-        let greets = match Header::parse(bytes) {
-            Ok(header) if header.kind == Kind::Link => match header.body(bytes).map(LinkBody::parse) {
-                Ok(Ok(LinkBody::Hello(_))) => true,
-                Ok(Ok(LinkBody::Seek { fabric })) => {
-                    fabric == self.config.fabric && header.source_node().is_some_and(|n| n != self.node.id())
-                }
-                _ => false,
-            },
-            Ok(_) => false,
-            // Another version's node is to be told so.
-            Err(messenger_core::wire::WireError::Version(_)) => bytes.len() >= Header::LEN && bytes.get(1) == Some(&0),
-            Err(_) => false,
-        };
-        let greeting = |l: &&messenger_core::Link| l.state() == LinkState::Greeting && !l.spec().lasting;
-        if !greets || self.node.links().filter(greeting).count() >= STRANGERS {
-            return None;
-        }
-        match from {
-            Address::Udp(from) => self.open_udp(from, false),
-            // At a line there is one peer, and always the same end.
-            from => self.open_on_medium(carrier, from, from == Address::Line),
-        }
-    }
-
     fn answer(&mut self, Asked { client, ask }: Asked, poll: &Poll) {
         let registry = poll.registry();
         let reporter = Reporter {
@@ -549,6 +420,7 @@ impl Control {
             attached: &self.attached,
             lanes: &self.lanes,
             inbox: &self.inbox,
+            gate: self.sealing.as_ref().map(Sealing::counts),
             now: self.clock.now(),
         };
         match ask {
@@ -559,6 +431,35 @@ impl Control {
             Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
             Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
             Ask::Ping { node, size } => self.ping(client, &node, size, poll),
+            Ask::Invite { name, id, contact, minutes } => {
+                let wanted = Wanted {
+                    name: &name,
+                    id,
+                    contact,
+                    minutes,
+                    listen: self.config.udp,
+                    own: (self.node.id(), &self.config.name),
+                    fabric: &self.config.fabric,
+                };
+                match self.sealing.as_mut().ok_or_else(|| NOT_SEALED.to_owned()) {
+                    Err(error) => self.server.refuse(client, registry, error),
+                    Ok(sealing) => match sealing.invite(self.clock.now(), wanted) {
+                        Ok(report) => self.server.answer(client, registry, &report),
+                        Err(error) => self.server.refuse(client, registry, error),
+                    },
+                }
+            }
+            Ask::Revoke { member } => {
+                let done = self.sealing.as_mut().ok_or_else(|| NOT_SEALED.to_owned()).and_then(|s| s.revoke(&member));
+                // What is told is in effect: no lane has the keys any more.
+                self.follow_sealing();
+                self.take_events(poll);
+                self.follow_up();
+                match done {
+                    Ok(report) => self.server.answer(client, registry, &report),
+                    Err(error) => self.server.refuse(client, registry, error),
+                }
+            }
         }
     }
 

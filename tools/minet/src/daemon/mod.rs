@@ -12,6 +12,7 @@ mod media;
 mod paths;
 mod publish;
 mod reports;
+mod sealing;
 mod signals;
 mod wires;
 
@@ -36,6 +37,8 @@ use local::Local;
 use media::Underlay;
 use messenger_core::{Incarnation, Node, NodeConfig};
 use minet::Switch;
+use sealing::Sealing;
+pub use sealing::SealingError;
 use std::{
     io,
     os::fd::OwnedFd,
@@ -66,6 +69,9 @@ pub enum DaemonError {
     /// The serial device cannot be had.
     #[error(transparent)]
     Serial(#[from] SerialError),
+    /// Nothing can be sealed.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
     /// The capture file cannot be made.
     #[error("cannot write the capture file {path}")]
     Pcap {
@@ -112,6 +118,8 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let signals = signals::Signals::new(poll.registry(), Tokens::SIGNAL)
         .map_err(DaemonError::system("cannot listen to signals"))?;
     let dir = config.run_dir.join(&*config.fabric);
+    let trust = config.trust.as_ref().filter(|_| config.is_sealed());
+    let sealing = trust.map(|trust| Sealing::new(trust, config.queues, UDP, clock.now())).transpose()?;
     // A name is taken first: two daemons of one name would fight over everything else.
     let (listener, _lock) = if config.shm {
         (Some(shm::Listener::bind(&dir, &config.name)?), None)
@@ -133,12 +141,12 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let mut node = Node::new(node_config(&config, &attached)?, clock.now());
     node.set_policy(clock.now(), config.policy);
     warn_of_clear_text(&config);
-    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, server);
+    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, server, sealing);
     control.run(poll, signals)
 }
 
 fn warn_of_clear_text(config: &Config) {
-    if let (Some(address), true) = (config.udp, config.insecure) {
+    if let (Some(address), false) = (config.udp, config.is_sealed()) {
         log::warn!("insecure = true: frames over UDP ({address}) are in clear text and anyone who reaches it may join");
     }
     for ether in &config.ethers {
@@ -220,7 +228,8 @@ fn lanes(
 ) -> Result<Started, DaemonError> {
     let mut lanes = Lanes { mailboxes: Vec::new(), threads: Vec::new(), kinds: vec!["shm"], underlays: Vec::new() };
     let mut doorbells = Vec::new();
-    let mut udp = config.udp.map(Udp::bind).transpose()?;
+    let open = if config.is_sealed() { Udp::bind_sealed } else { Udp::bind };
+    let mut udp = config.udp.map(open).transpose()?;
     if udp.is_some() {
         lanes.kinds.push("udp");
     }

@@ -118,6 +118,9 @@ impl Ingress {
                 drop(batch);
                 if let Some(carrier) = outlet.carrier(at) {
                     carrier.release();
+                    while let Some((channel, address)) = carrier.moved() {
+                        inbox.push(Report::Moved { channel, address });
+                    }
                 }
             }
             for (channel, n) in counted {
@@ -438,13 +441,20 @@ fn report(inbox: &Inbox, carrier: usize, received: &Received<'_>) {
     if let Origin::Stranger(_) = received.origin {
         let mut start = [0; 2];
         let known = received.bytes.copy_to(0, &mut start) == start.len();
-        if !known || start[1] != u8::from(Kind::Link) || received.bytes.len() > GREETING_MOST {
+        // A greeting in clear text, or part of a handshake.
+        let greets = start[1] == u8::from(Kind::Link) || is_sealed(start);
+        if !known || !greets || received.bytes.len() > GREETING_MOST {
             return;
         }
     }
     let mut bytes = vec![0; received.bytes.len().min(MESSAGE_MOST)];
     received.bytes.copy_to(0, &mut bytes);
     inbox.push(Report::Message { carrier, origin: received.origin, bytes });
+}
+
+/// The first two bytes are those of a sealed channel's datagram.
+fn is_sealed([kind, version]: [u8; 2]) -> bool {
+    fabric_seal::kind_of(&[kind, version, 0, 0]).is_some()
 }
 
 fn count(ports: &mut [Port], at: usize, reason: Reason) {

@@ -1,9 +1,9 @@
 //! A lane's carriers, and what every channel carried.
 
 use super::Activity;
-use fabric::{AttachError, Carrier, Channel, Counts, Medium, Message, Peer, SendError, Slot, View};
+use fabric::{Amend, AttachError, Carrier, Channel, Counts, Medium, Message, Peer, SendError, Slot, View};
 use minet::Hop;
-use std::{os::fd::BorrowedFd, sync::Arc};
+use std::{net::SocketAddr, os::fd::BorrowedFd, sync::Arc};
 
 /// The carriers of one lane.
 pub(super) struct Outlet {
@@ -138,6 +138,14 @@ impl Outlet {
     /// Whether it pays to wait for room on the way to a peer.
     pub(super) fn worth_waiting(&self, hop: Hop) -> bool {
         self.carriers.get(usize::from(hop.carrier)).is_some_and(|carrier| carrier.worth_waiting())
+    }
+
+    pub(super) fn amend(&mut self, carrier: usize, channel: Channel, amend: Amend) -> Result<(), AttachError> {
+        self.carriers.get_mut(carrier).ok_or(AttachError::WrongKind("missing"))?.amend(channel, amend)
+    }
+
+    pub(super) fn send_to(&mut self, carrier: usize, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+        self.carriers.get_mut(carrier).ok_or(SendError::NotOpen)?.send_to(to, datagram)
     }
 
     pub(super) fn flush(&mut self) {
