@@ -147,6 +147,21 @@ fn a_link_that_flaps_is_kept_from_carrying() {
     w.check(carries(&w, fast), "forgiven");
 }
 
+/// Two links and no frames: what is measured costs a few messages a second, and a link that falls silent is left
+/// nonetheless, before anybody has frames for it.
+#[test]
+fn an_idle_conduit_is_measured_at_ease() {
+    let (mut w, fast, slow) = world(2, Policy::default());
+    w.run(5 * SECOND);
+    let before = w.said.clone();
+    w.run(10 * SECOND);
+    let beats = w.said.values().sum::<u64>() - before.values().sum::<u64>();
+    w.check(beats < 300, format_args!("{beats} messages in ten idle seconds"));
+    w.cut(fast);
+    w.run(Duration::from_millis(400));
+    w.check(carries(&w, slow), "left while idle");
+}
+
 /// With a single link there is nothing to choose: nobody asks, nothing is demoted.
 #[test]
 fn without_a_choice_nothing_is_asked() {

@@ -2,7 +2,7 @@
 //!
 //! A link that is judged bad is *demoted*: it stays up, and carries only while no better one is live. What demotes it is
 //! measured on the link itself by heartbeats that ask for an answer, and only while the conduit has another live link:
-//! without one there is nothing to choose.
+//! without one there is nothing to choose. A link that carried no frames for [`AT_EASE`] is asked seldom: nothing is lost on it.
 //!
 //! | demoted for | when | until |
 //! | --- | --- | --- |
@@ -38,7 +38,7 @@ impl Policy {
     pub const PLAIN: Policy =
         Policy { detect: Duration::ZERO, loss: 0, delay: Duration::ZERO, hold: Duration::ZERO, damp: false };
 
-    /// How often the link that carries is asked while nothing is heard.
+    /// How often the link that carries is asked while nothing is heard, and frames want to be.
     pub(crate) fn step(&self) -> Duration {
         (self.detect / 5).max(Duration::from_millis(2))
     }
@@ -123,6 +123,8 @@ impl fmt::Display for Cause {
     }
 }
 
+/// Without frames for so long, a link is asked seldom.
+const AT_EASE: Duration = Duration::from_secs(2);
 /// Heartbeats that a judgement is made from.
 const WINDOW: usize = 32;
 /// No judgement from fewer.
@@ -171,6 +173,14 @@ pub(crate) struct Sight {
     pub(crate) interval: Duration,
     /// It was lost or demoted too often of late.
     pub(crate) flapping: bool,
+    /// When it carried a frame, as far as is known.
+    pub(crate) carried: Option<Time>,
+}
+
+impl Sight {
+    fn busy(&self, now: Time) -> bool {
+        self.carried.is_some_and(|at| now.since(at) < AT_EASE)
+    }
 }
 
 impl Watch {
@@ -221,8 +231,11 @@ impl Watch {
         }
         // A demoted link is asked too: only what is heard can bring it back.
         if policy.measures() || self.demotion.is_some() {
-            let every = (sight.interval / 4).max(Duration::from_millis(2));
-            if self.probe_at.is_none_or(|at| at <= now) {
+            let often = (sight.interval / 4).max(Duration::from_millis(2));
+            let every = if sight.busy(now) || self.demotion.is_some() { often } else { sight.interval };
+            let due = self.probe_at.map(|at| at.min(now + every));
+            self.probe_at = due;
+            if due.is_none_or(|at| at <= now) {
                 self.probe_at = Some(now + every);
                 if self.probes.len() >= WINDOW {
                     self.probes.pop_front();
@@ -242,11 +255,14 @@ impl Watch {
     /// The link that carries, every step; whether it is to be asked.
     fn step(&mut self, now: Time, policy: &Policy, sight: Sight) -> bool {
         let step = policy.step();
-        let due = *self.step_at.get_or_insert(now + step);
+        // Who has no frames to lose asks seldom, and looks only whether there are frames again.
+        let at_ease = !sight.busy(now) && self.asked.is_none();
+        let (pause, ask_after) = if at_ease { (step * 4, step.max(sight.interval / 2)) } else { (step, step) };
+        let due = self.step_at.map_or(now + pause, |at| at.min(now + pause));
+        self.step_at = Some(due);
         if due > now {
             return false;
         }
-        self.step_at = Some(now + step);
         // This node itself was late: the time it slept says nothing about the peer.
         let late = now.since(due);
         if late > step
@@ -254,7 +270,8 @@ impl Watch {
         {
             self.asked = Some((asked + late).min(now));
         }
-        let quiet = now.since(sight.last_heard) >= step;
+        let quiet = now.since(sight.last_heard) >= ask_after;
+        self.step_at = Some(if quiet { now + step } else { (sight.last_heard + ask_after).min(now + pause) });
         if quiet {
             self.asked.get_or_insert(now);
         }
@@ -375,7 +392,44 @@ mod tests {
             rtt: Some(Duration::from_millis(1)),
             interval: Duration::from_millis(100),
             flapping: false,
+            carried: Some(ms(heard)),
         }
+    }
+
+    /// Asked five times a second at the most and still found silent, soon after it was asked.
+    #[test]
+    fn a_link_without_frames_is_asked_seldom() {
+        let policy = Policy { detect: Duration::from_millis(80), loss: 200, ..Policy::PLAIN };
+        let mut watch = Watch::default();
+        let idle = |heard| Sight { interval: Duration::from_millis(500), carried: None, ..sight(heard) };
+        let (mut asked, mut heard) = (0, 0);
+        for now in 0..10_000 {
+            if watch.look(ms(now), &policy, idle(heard)).ask {
+                (asked, heard) = (asked + 1, now);
+                watch.answered(ms(now).as_nanos().max(1), Duration::from_micros(200));
+                watch.heard();
+            }
+        }
+        assert!(asked <= 50, "{asked}");
+        assert_eq!(watch.demotion(), None);
+        let cut = (10_000..).find(|&now| {
+            watch.look(ms(now), &policy, idle(heard));
+            watch.demotion().is_some()
+        });
+        assert!(cut.is_some_and(|now| now - heard < 250 + 80), "{cut:?}");
+        assert_eq!(watch.demotion(), Some(Demotion::Silence));
+    }
+
+    /// Frames that begin to flow are noticed whenever it is looked.
+    #[test]
+    fn frames_end_the_ease() {
+        let policy = Policy { detect: Duration::from_millis(80), ..Policy::PLAIN };
+        let mut watch = Watch::default();
+        let idle = Sight { interval: Duration::from_secs(60), carried: None, ..sight(0) };
+        watch.look(ms(0), &policy, idle);
+        assert_eq!(watch.timeout(), Some(ms(64)));
+        watch.look(ms(10), &policy, Sight { carried: Some(ms(10)), ..idle });
+        assert_eq!(watch.timeout(), Some(ms(26)));
     }
 
     #[test]

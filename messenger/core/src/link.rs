@@ -164,6 +164,8 @@ pub struct Link {
     pub(crate) ask_at: Option<Time>,
     pub(crate) sync_wait: Duration,
     pub(crate) watch: Watch,
+    /// When it carried a frame, as far as this node was told.
+    pub(crate) carried: Option<Time>,
     /// When the peer is told again what this end takes now, and how often yet.
     tell: Option<(Time, u8)>,
     /// What the peer has and this node does not keep.
@@ -200,6 +202,7 @@ impl Link {
             ask_at: None,
             sync_wait: SYNC_FIRST,
             watch: Watch::default(),
+            carried: None,
             tell: None,
             aside: Aside::default(),
         }
@@ -303,6 +306,7 @@ impl Link {
         self.rtt = None;
         self.sync_at = None;
         self.watch = Watch::default();
+        self.carried = None;
         self.ask_at = None;
         self.tell = None;
         self.aside.clear();

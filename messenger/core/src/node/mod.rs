@@ -351,6 +351,9 @@ impl Node {
     /// Tells that a link carried traffic beside the core's own messages since this was last told.
     pub fn handle_traffic(&mut self, now: Time, id: LinkId, heard: bool, sent: bool) {
         if let Some(link) = self.links.get_mut(&id).filter(|l| l.is_live()) {
+            if heard || sent {
+                link.carried = Some(now);
+            }
             if heard {
                 link.heard(now);
             }

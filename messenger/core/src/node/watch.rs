@@ -33,6 +33,7 @@ impl Node {
                 rtt: link.round_trip(),
                 interval: self.me.interval,
                 flapping: self.damping.holds(now, which(link, peer)),
+                carried: link.carried,
             };
             let look = link.watch.look(now, &self.policy, sight);
             if look.ask {
