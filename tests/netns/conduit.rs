@@ -1,6 +1,9 @@
 //! A conduit of several links: the best carries, another takes over.
 
-use crate::topology::joined;
+use crate::{
+    sealed::{AT_A, AT_B, Rig, logged},
+    topology::joined,
+};
 use minet_tests::{Config, Error, Iperf, Net, Netns, Node, Ping, PingReport, Result, SOON, bridge, cable, eventually};
 use std::time::Duration;
 
@@ -98,6 +101,40 @@ fn a_link_that_swallows_everything_is_left() -> Result<()> {
     })?;
     middle.ip(&["link", "set", "p2", "master", "br0"])?;
     becomes(&nodes, "ether")
+}
+
+/// An Ethernet in clear text, which has to be accepted, leaves UDP sealed; the conduit moves between them.
+#[test]
+fn ethernet_gives_way_to_sealed_udp_and_takes_back() -> Result<()> {
+    let rig = Rig::new()?;
+    cable((&rig.a, "e0", &[]), (&rig.b, "e0", &[]))?;
+    let (a, mut b) = rig.configs();
+    // Both call.
+    b.trust = Some(rig.trust(1, &[("a", 1, &rig.keys[0].1, Some(AT_A))]));
+    let mut a = a.ether("e0");
+    a.trust = Some(rig.trust(0, &[("b", 2, &rig.keys[1].1, Some(AT_B))]));
+    let (a, b) = rig.start((a, b.ether("e0")))?;
+    logged(&a, "udp is sealed")?;
+    let nodes = joined(vec![a, b])?;
+    becomes(&nodes, "ether")?;
+    for node in &nodes {
+        assert!(!node.log()?.contains("frames over UDP"), "{}", node.with_log("UDP in clear text".to_owned()));
+        assert_eq!(node.ask(&["status"])?["node"]["insecure"], true, "the Ethernet is");
+    }
+    for _ in 0..2 {
+        rig.a.ip(&["link", "set", "e0", "down"])?;
+        becomes(&nodes, "udp")?;
+        assert_eq!(Ping::new(&nodes[1].config().ipv4(), 3).one_by_one(&rig.a)?.received, 3);
+        let links = nodes[0].ask(&["links"])?;
+        let mut all = links["links"].as_array().into_iter().flatten();
+        let udp = all.find(|link| link["carrier"] == "udp").and_then(|link| link["address"].as_str());
+        let address = udp.unwrap_or_default();
+        assert!(address.starts_with(AT_B) && address.len() > AT_B.len() + 2, "no cipher in {links}");
+        rig.a.ip(&["link", "set", "e0", "up"])?;
+        becomes(&nodes, "ether")?;
+        assert_eq!(Ping::new(&nodes[1].config().ipv4(), 3).one_by_one(&rig.a)?.received, 3);
+    }
+    Ok(())
 }
 
 /// Full load in both directions moves nothing.

@@ -67,6 +67,8 @@ fn frames_travel_on_an_ethernet_without_addresses() -> Result<()> {
 ///   a: e0 --+-- br0 --+-- e0 :b
 ///           +-- e0 :c
 /// ```
+///
+/// Rows: MP-46.
 #[test]
 fn nodes_on_one_ethernet_find_each_other() -> Result<()> {
     let net = Net::new()?;
@@ -113,6 +115,14 @@ fn down(node: &Node, kind: &str) -> Result<()> {
     })
 }
 
+fn without_carrier(node: &Node) -> Result<()> {
+    eventually(SOON, "no carrier", || {
+        let said = node.ask(&["status"])?;
+        Ok((said["interfaces"][0]["carrier"] == false).then_some(()))
+    })
+}
+
+/// Rows: MN-9.
 #[test]
 fn an_underlay_that_goes_down_is_renamed_or_removed_is_taken_up_again() -> Result<()> {
     let net = Net::new()?;
@@ -121,6 +131,7 @@ fn an_underlay_that_goes_down_is_renamed_or_removed_is_taken_up_again() -> Resul
     for end in [0, 1] {
         spaces[end].ip(&["link", "set", "e0", "down"])?;
         nodes.iter().try_for_each(|node| down(node, "ether"))?;
+        nodes.iter().try_for_each(without_carrier)?;
         spaces[end].ip(&["link", "set", "e0", "up"])?;
         answers(&nodes, "after it was down")?;
     }
