@@ -5,7 +5,7 @@
 //! what was checked is what is sent.
 
 use super::{
-    Inbox, Port, Report,
+    Inbox, Port, Report, Work,
     dispatch::{Dispatch, Outcome, Unsent},
     egress::{frame, write, write_answer},
     outlet::Outlet,
@@ -89,7 +89,7 @@ impl Ingress {
         }
     }
 
-    /// Takes one batch of every carrier; whether there was anything.
+    /// Takes one batch of every carrier; what there was.
     pub(super) fn turn(
         &mut self,
         now: Time,
@@ -97,8 +97,8 @@ impl Ingress {
         ports: &mut [Port],
         outlet: &mut Outlet,
         inbox: &Inbox,
-    ) -> bool {
-        let mut worked = false;
+    ) -> Work {
+        let mut work = Work::None;
         for at in 0..outlet.count() {
             let mut counted: ArrayVec<(Channel, u64), 8> = ArrayVec::new();
             if let Some(carrier) = outlet.carrier(at) {
@@ -113,19 +113,22 @@ impl Ingress {
                 if batch.is_empty() {
                     continue;
                 }
-                worked = true;
+                work = work.max(Work::Messages);
                 self.batch(now, snapshot, ports, inbox, at, &batch, &mut counted);
                 drop(batch);
                 if let Some(carrier) = outlet.carrier(at) {
                     carrier.release();
                 }
             }
+            if !counted.is_empty() {
+                work = Work::Frames;
+            }
             for (channel, n) in counted {
                 outlet.heard(at, channel, n);
             }
             self.pass_on(now, snapshot, ports, outlet);
         }
-        worked
+        work
     }
 
     #[allow(clippy::too_many_arguments, reason = "what a lane has at hand, passed on from one step to the next")]
