@@ -6,7 +6,7 @@ use minet_tests::{
     Config, Error, Iperf, Net, Node, Result, clean_leftovers, exact_processor_seconds, proportional_kib,
 };
 use std::{
-    path::PathBuf,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -75,8 +75,8 @@ fn is_good(row: &Row) -> bool {
 }
 
 /// All on one host: shared memory between any two.
-fn measure(minet: &PathBuf, count: u32) -> Result<Row> {
-    let net = Net::with_binary(minet.clone())?;
+fn measure(minet: &Path, count: u32) -> Result<Row> {
+    let net = Net::with_binary(minet.to_owned())?;
     let start = |id: u32| {
         let name = format!("n{id}");
         Node::start(&net, &net.space(&name)?, Config::new(&name, id))
