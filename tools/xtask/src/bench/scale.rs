@@ -42,7 +42,7 @@ struct Row {
     /// Of a core, in percent: a node on average, and the one with the most.
     idle: f64,
     idle_most: f64,
-    /// All of them, in KiB, what is shared counted once.
+    /// All of them while idle, in KiB, what is shared counted once.
     memory: u64,
     gbits: f64,
     /// Of the busy two, in seconds a gigabyte.
@@ -140,7 +140,7 @@ fn table(rows: &[Row]) -> String {
     }
     if let Some(kib) = a_peer(rows) {
         text +=
-            &format!("\nA further peer on the same host costs a node {kib:.0} KiB, once both have used the rings.\n");
+            &format!("\nA further peer on the same host costs a node {kib:.0} KiB while idle; the pages of a ring are taken when they are first used.\n");
     }
     for row in rows.iter().filter(|row| row.nodes == JUDGED) {
         let verdict = if is_good(row) { "held" } else { "**missed**" };
