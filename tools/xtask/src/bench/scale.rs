@@ -139,8 +139,10 @@ fn table(rows: &[Row]) -> String {
         );
     }
     if let Some(kib) = a_peer(rows) {
-        text +=
-            &format!("\nA further peer on the same host costs a node {kib:.0} KiB while idle; the pages of a ring are taken when they are first used.\n");
+        text += &format!(
+            "\nA further peer on the same host costs a node {kib:.0} KiB while idle; the pages of a ring are \
+             taken when they are first used.\n"
+        );
     }
     for row in rows.iter().filter(|row| row.nodes == JUDGED) {
         let verdict = if is_good(row) { "held" } else { "**missed**" };
