@@ -10,6 +10,7 @@ mod ethernet;
 mod harness;
 mod hostile;
 mod life;
+mod load;
 mod mtu;
 mod path;
 mod programs;
