@@ -34,6 +34,8 @@ pub struct Udp {
     /// The last source that was looked up, and who it is.
     last: Option<(SocketAddr, Origin)>,
     counts: Counts,
+    /// Whether a stranger's message can be one that is answered.
+    greets: Option<fn(&[u8]) -> bool>,
 }
 
 /// Where received datagrams lie.
@@ -87,6 +89,12 @@ impl Udp {
         }
     }
 
+    /// Which messages of strangers can lead to an answer: of others it is not noted where they were sent to. Without
+    /// this, all can.
+    pub fn set_greets(&mut self, greets: fn(&[u8]) -> bool) {
+        self.greets = Some(greets);
+    }
+
     fn with(socket: Arc<Bound>, inbox: Inbox) -> Udp {
         Udp {
             socket,
@@ -96,6 +104,7 @@ impl Udp {
             by_address: HashMap::new(),
             last: None,
             counts: Counts::default(),
+            greets: None,
         }
     }
 }
@@ -165,6 +174,9 @@ impl Carrier for Udp {
         match self.routes.get_mut(index) {
             Some(place @ None) => {
                 *place = Some(Route::new(address, name));
+                if let Some(sources) = self.socket.sources() {
+                    sources.hold(address);
+                }
                 self.by_address.insert(address, channel);
                 self.last = None;
                 Ok(())
@@ -177,6 +189,9 @@ impl Carrier for Udp {
         if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize).map(Option::take) {
             self.by_address.remove(&route.address);
             self.last = None;
+            if let Some(sources) = self.socket.sources() {
+                sources.release(route.address);
+            }
         }
     }
 
@@ -277,7 +292,10 @@ impl Carrier for Udp {
                 }
                 (None, _) => None,
             };
-            if let (Some(origin), Some(from), Some(local)) = (origin, datagram.source, datagram.local) {
+            let first = || receiver.bytes(cursor.slot, 0, datagram.len.min(datagram.segment));
+            if let (Some(origin), Some(from), Some(local)) = (origin, datagram.source, datagram.local)
+                && (matches!(origin, Origin::Channel(_)) || self.greets.is_none_or(|greets| greets(first())))
+            {
                 note_local(&self.socket, &mut self.routes, origin, from, local);
             }
             let Some(origin) = origin.filter(|_| !datagram.truncated) else {
@@ -405,5 +423,65 @@ mod tests {
             drop(batch);
             b.release();
         }
+    }
+
+    /// One message from a raw socket to an address of the host, taken in by the carrier.
+    fn knock(udp: &mut Udp, peer: &std::net::UdpSocket, at: &str, bytes: &[u8]) {
+        peer.send_to(bytes, (at, udp.local().port())).unwrap();
+        loop {
+            let mut batch = Batch::new();
+            udp.receive(&mut batch).unwrap();
+            let seen = batch.len();
+            drop(batch);
+            udp.release();
+            if seen > 0 {
+                return;
+            }
+        }
+    }
+
+    /// Where a message of the carrier's comes from.
+    fn came_from(udp: &mut Udp, peer: &std::net::UdpSocket) -> String {
+        let parts = [View::from(&b"x"[..])];
+        assert_eq!(udp.send(Channel(0), &[Message { parts: &parts }]), (1, Ok(())));
+        peer.recv_from(&mut [0; 9]).unwrap().1.ip().to_string()
+    }
+
+    fn wildcard() -> (Udp, Udp, std::net::UdpSocket) {
+        let first = Udp::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+        let second = first.share().unwrap();
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        (first, second, peer)
+    }
+
+    #[test]
+    fn a_handle_that_does_not_receive_finds_a_refused_address_again() {
+        let (mut first, mut second, peer) = wildcard();
+        knock(&mut first, &peer, "127.0.0.2", b"hello");
+        for udp in [&mut first, &mut second] {
+            udp.attach(Channel(0), Peer::Address(peer.local_addr().unwrap())).unwrap();
+        }
+        assert_eq!(came_from(&mut second, &peer), "127.0.0.2");
+        // As after EINVAL: what was refused leaves at once from elsewhere, and soon from there again.
+        assert!(second.routes[0].as_mut().unwrap().own.forget());
+        assert_eq!(came_from(&mut second, &peer), "127.0.0.1");
+        assert!((0..100).any(|_| came_from(&mut second, &peer) == "127.0.0.2"));
+        // The host has no such address: all that is sent arrives nevertheless.
+        first.socket.sources().unwrap().note(peer.local_addr().unwrap(), "192.0.2.1".parse().unwrap());
+        assert!((0..100).all(|_| came_from(&mut second, &peer) == "127.0.0.1"));
+        assert_eq!(second.counts().send_failed, 0);
+        knock(&mut first, &peer, "127.0.0.3", b"x");
+        assert_eq!(came_from(&mut second, &peer), "127.0.0.3");
+    }
+
+    #[test]
+    fn of_strangers_only_greetings_are_noted() {
+        let (mut first, mut second, peer) = wildcard();
+        first.set_greets(|bytes| bytes.first() == Some(&b'g'));
+        knock(&mut first, &peer, "127.0.0.3", b"greeting");
+        knock(&mut first, &peer, "127.0.0.2", b"noise");
+        second.attach(Channel(0), Peer::Address(peer.local_addr().unwrap())).unwrap();
+        assert_eq!(came_from(&mut second, &peer), "127.0.0.3");
     }
 }

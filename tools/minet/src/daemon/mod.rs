@@ -16,7 +16,7 @@ mod wires;
 use crate::{
     Config,
     clock::Clock,
-    lane::{Inbox, Lane, Mailbox, Parts, Port},
+    lane::{Inbox, Lane, Mailbox, Parts, Port, may_greet},
     snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
@@ -199,7 +199,8 @@ fn lanes(
     let mut lanes = Lanes { mailboxes: Vec::new(), threads: Vec::new(), kinds: vec!["shm"] };
     let mut doorbells = Vec::new();
     let mut udp = config.udp.map(Udp::bind).transpose()?;
-    if udp.is_some() {
+    if let Some(udp) = &mut udp {
+        udp.set_greets(may_greet);
         lanes.kinds.push("udp");
     }
     let mut parts = Vec::new();

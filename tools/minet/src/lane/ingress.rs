@@ -441,13 +441,22 @@ fn report(inbox: &Inbox, carrier: usize, received: &Received<'_>) {
     if let Origin::Stranger(_) = received.origin {
         let mut start = [0; 2];
         let known = received.bytes.copy_to(0, &mut start) == start.len();
-        if !known || start[1] != u8::from(Kind::Link) || received.bytes.len() > GREETING_MOST {
+        if !known || !is_greeting(start[1], received.bytes.len()) {
             return;
         }
     }
     let mut bytes = vec![0; received.bytes.len().min(MESSAGE_MOST)];
     received.bytes.copy_to(0, &mut bytes);
     inbox.push(Report::Message { carrier, origin: received.origin, bytes });
+}
+
+/// Whether a stranger's message is one that the control thread gets.
+pub(crate) fn may_greet(bytes: &[u8]) -> bool {
+    bytes.get(1).is_some_and(|kind| is_greeting(*kind, bytes.len()))
+}
+
+fn is_greeting(kind: u8, len: usize) -> bool {
+    kind == u8::from(Kind::Link) && len <= GREETING_MOST
 }
 
 fn count(ports: &mut [Port], at: usize, reason: Reason) {
