@@ -139,6 +139,7 @@ impl Reporter<'_> {
             ("no-route", c.no_route),
             ("hop-limit", c.hop_limit),
             ("no-port", c.no_port),
+            ("no-room", c.no_room),
             ("relayed", c.relayed),
             ("inbox-full", self.inbox.dropped()),
         ];
