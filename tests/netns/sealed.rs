@@ -36,7 +36,7 @@ impl Rig {
     pub fn trust(&self, own: usize, members: &[(&str, u32, &str, Option<&str>)]) -> Trust {
         let key = self.keys[own].0.clone();
         let all = members.iter().map(|(n, id, key, at)| ((*n).into(), *id, (*key).into(), at.map(str::to_owned)));
-        Trust { book: key.with_extension("trust"), key, rekey: 120, members: all.collect() }
+        Trust { book: key.with_extension("trust"), key, rekey: 120, ciphers: Vec::new(), members: all.collect() }
     }
 
     /// `a` waits to be called by `b`.

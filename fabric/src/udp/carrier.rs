@@ -438,6 +438,8 @@ impl Udp {
             let list: ArrayVec<Message<'_>, { sealed::CHUNK }> = parts.iter().map(|parts| Message { parts }).collect();
             let (taken, sent) = self.send_plain(channel, &list);
             done += taken;
+            // Counted is what was asked to be sent, as where it is received.
+            self.counts.sent_bytes = self.counts.sent_bytes.saturating_sub((taken * fabric_seal::OVERHEAD) as u64);
             let sent = sent.map_err(|error| match error {
                 // The path takes less than it did.
                 SendError::TooLong(most) => SendError::TooLong(most.saturating_sub(fabric_seal::OVERHEAD)),
