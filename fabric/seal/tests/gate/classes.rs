@@ -91,7 +91,7 @@ fn class_replay_window_race() {
     }
     struct Copied;
     impl<T: ?Sized> Ambiguous<()> for T {}
-    impl<T: ?Sized + Clone> Ambiguous<Copied> for T {}
+    impl<T: Clone> Ambiguous<Copied> for T {}
     // These would not compile if the types could be cloned.
     let _ = <Opener as Ambiguous<_>>::is;
     let _ = <Sealer as Ambiguous<_>>::is;
