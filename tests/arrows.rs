@@ -73,12 +73,13 @@ fn edges(package: &Package, rooms: &BTreeMap<String, &Package>, tests: bool) -> 
 fn parts_stand_alone() {
     let metadata = metadata();
     let rooms = rooms(&metadata);
-    let parts: [(&str, &[&str]); 5] = [
+    let parts: [(&str, &[&str]); 6] = [
         ("messenger-core", &[]),
         ("fabric-ring", &[]),
         ("netif", &[]),
         ("minet", &["messenger-core"]),
-        ("fabric", &["fabric-ring"]),
+        ("fabric-seal", &[]),
+        ("fabric", &["fabric-ring", "fabric-seal"]),
     ];
     for (part, needs) in parts {
         let package = rooms[part];

@@ -45,23 +45,21 @@ fn class_trusted_link_ids() {
     assert_eq!(pair.deliver(true, genuine), Ok(Some(b"I am a".to_vec())));
 }
 
-/// What lies in the process's own memory at this address, freed or not. The first bytes of what was freed belong to the
-/// allocator.
-fn memory(at: usize, len: usize) -> Vec<u8> {
-    let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
-    let mut bytes = vec![0; len];
-    memory.seek(SeekFrom::Start(at as u64)).unwrap();
-    memory.read_exact(&mut bytes).unwrap();
-    bytes
-}
-
-/// The bytes of a value in a box before it is dropped, and what lies there afterwards.
+/// The bytes of a value in a box before it is dropped, and what lies there afterwards. Nothing else is allocated in
+/// between, so that the place is not used again; its first bytes belong to the allocator then.
 fn before_and_after<T>(value: T) -> (Vec<u8>, Vec<u8>) {
     let boxed = std::hint::black_box(Box::new(value));
     let (at, len) = (std::ptr::from_ref(&*boxed).addr(), size_of::<T>());
-    let before = memory(at, len);
+    let (mut before, mut after) = (vec![0; len], vec![0; len]);
+    let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
+    let mut look = |bytes: &mut [u8]| {
+        memory.seek(SeekFrom::Start(at as u64)).unwrap();
+        memory.read_exact(bytes).unwrap();
+    };
+    look(&mut before);
     drop(boxed);
-    (before, memory(at, len))
+    look(&mut after);
+    (before, after)
 }
 
 /// Secrets are overwritten where they lie when their owner is dropped: a secret, an identity, and the gate that took it.
