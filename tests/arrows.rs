@@ -13,10 +13,11 @@ use std::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("messenger-core", &[]),
     ("fabric-ring", &[]),
-    ("fabric", &["fabric-ring"]),
+    ("fabric-seal", &[]),
+    ("fabric", &["fabric-ring", "fabric-seal"]),
     ("netif", &[]),
     ("minet", &["messenger-core"]),
-    ("minet-node", &["fabric", "fabric-ring", "messenger-core", "minet", "netif"]),
+    ("minet-node", &["fabric", "fabric-ring", "fabric-seal", "messenger-core", "minet", "netif"]),
     // The harness drives the command from outside, so it knows no room and xtask can use it.
     ("minet-tests", &[]),
     ("xtask", &["minet-tests"]),
@@ -72,12 +73,13 @@ fn edges(package: &Package, rooms: &BTreeMap<String, &Package>, tests: bool) -> 
 fn parts_stand_alone() {
     let metadata = metadata();
     let rooms = rooms(&metadata);
-    let parts: [(&str, &[&str]); 5] = [
+    let parts: [(&str, &[&str]); 6] = [
         ("messenger-core", &[]),
         ("fabric-ring", &[]),
         ("netif", &[]),
         ("minet", &["messenger-core"]),
-        ("fabric", &["fabric-ring"]),
+        ("fabric-seal", &[]),
+        ("fabric", &["fabric-ring", "fabric-seal"]),
     ];
     for (part, needs) in parts {
         let package = rooms[part];

@@ -59,7 +59,15 @@ fn loses_nothing(seconds: u32) -> Result<()> {
     let nodes = mesh(&net, 2)?;
     let report = stream(&nodes[0], &nodes[1], seconds)?;
     println!("{seconds} s over shared memory: {:.2} Gbit/s, {} sent again", report.gbits, report.retransmits);
-    assert_eq!((report.retransmits, report.idle_intervals), (0, 0), "{report:?}");
+    // Where the machine stops a node for long, TCP probes with a segment that is not lost: what counts is what was dropped.
+    for node in &nodes {
+        let counters = node.space().ip_json(&["-s", "link", "show", "dev", "minet0"])?;
+        let dropped = |way: &str| counters[0]["stats64"][way]["dropped"].as_u64();
+        assert_eq!((dropped("rx"), dropped("tx")), (Some(0), Some(0)), "{}: {report:?}", node.name());
+        assert_eq!(node.count("carrier-full")?, 0, "{}: {report:?}", node.name());
+    }
+    assert_eq!(report.idle_intervals, 0, "{report:?}");
+    assert!(report.retransmits <= 3, "{report:?}");
     Ok(())
 }
 

@@ -16,4 +16,6 @@ mod path;
 mod programs;
 mod relay;
 mod scripts;
+mod sealed;
 mod topology;
+mod trust;

@@ -118,6 +118,9 @@ impl Ingress {
                 drop(batch);
                 if let Some(carrier) = outlet.carrier(at) {
                     carrier.release();
+                    while let Some((channel, address)) = carrier.moved() {
+                        inbox.push(Report::Moved { channel, address });
+                    }
                 }
             }
             if !counted.is_empty() {
@@ -441,7 +444,7 @@ fn report(inbox: &Inbox, carrier: usize, received: &Received<'_>) {
     if let Origin::Stranger(_) = received.origin {
         let mut start = [0; 2];
         let known = received.bytes.copy_to(0, &mut start) == start.len();
-        if !known || !is_greeting(start[1], received.bytes.len()) {
+        if !known || !is_greeting(start, received.bytes.len()) {
             return;
         }
     }
@@ -450,13 +453,14 @@ fn report(inbox: &Inbox, carrier: usize, received: &Received<'_>) {
     inbox.push(Report::Message { carrier, origin: received.origin, bytes });
 }
 
-/// Whether a stranger's message is one that the control thread gets.
+/// Whether a stranger's message is one that the control thread gets: a greeting in clear text, or part of a handshake.
 pub(crate) fn may_greet(bytes: &[u8]) -> bool {
-    bytes.get(1).is_some_and(|kind| is_greeting(*kind, bytes.len()))
+    bytes.first_chunk().is_some_and(|start| is_greeting(*start, bytes.len()))
 }
 
-fn is_greeting(kind: u8, len: usize) -> bool {
-    kind == u8::from(Kind::Link) && len <= GREETING_MOST
+fn is_greeting(start: [u8; 2], len: usize) -> bool {
+    let sealed = fabric_seal::kind_of(&[start[0], start[1], 0, 0]).is_some();
+    (sealed || start[1] == u8::from(Kind::Link)) && len <= GREETING_MOST
 }
 
 fn count(ports: &mut [Port], at: usize, reason: Reason) {

@@ -166,6 +166,16 @@ impl Lane {
                         Err(e) => log::debug!("lane: a control message of {} bytes: {e}", bytes.len()),
                     }
                 }
+                Command::Amend { carrier, channel, amend } => {
+                    if let Err(e) = self.outlet.amend(carrier, channel, *amend) {
+                        log::error!("lane: keys of channel {}: {e}", channel.0);
+                    }
+                }
+                Command::SendTo { carrier, to, bytes } => {
+                    if let Err(e) = self.outlet.send_to(carrier, to, &bytes) {
+                        log::debug!("lane: a handshake to {to}: {e}");
+                    }
+                }
                 Command::Resize { carrier, channel, message } => self.outlet.resize(carrier, channel, message),
                 Command::Stop => return true,
             }
