@@ -64,7 +64,7 @@ fn loses_nothing(seconds: u32) -> Result<()> {
         let counters = node.space().ip_json(&["-s", "link", "show", "dev", "minet0"])?;
         let dropped = |way: &str| counters[0]["stats64"][way]["dropped"].as_u64();
         assert_eq!((dropped("rx"), dropped("tx")), (Some(0), Some(0)), "{}: {report:?}", node.name());
-        assert_eq!(node.count("carrier-full")?, 0, "{}: {report:?}", node.name());
+        assert_eq!(node.count("drops/carrier-full")?, 0, "{}: {report:?}", node.name());
     }
     assert_eq!(report.idle_intervals, 0, "{report:?}");
     assert!(report.retransmits <= 3, "{report:?}");
