@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Lets a node tell its neighbours a record, whatever it holds itself, when things are carried next.
-    pub(super) fn announce(&mut self, n: usize, entry: &crate::registry::Entry) {
+    pub(super) fn announce(&mut self, n: usize, entry: &Entry) {
         let Node { links, out, me, .. } = &mut self.nodes[n - 1];
         for link in links.values_mut().filter(|l| l.is_live()) {
             for part in crate::registry::parts(entry, 500) {
