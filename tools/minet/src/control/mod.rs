@@ -4,6 +4,7 @@
 
 mod client;
 mod report;
+mod request;
 mod server;
 
 pub use client::{Client, ClientError, find_daemon};
@@ -11,6 +12,7 @@ pub use report::{
     CarrierReport, InterfaceReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport,
     PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
 };
+pub use request::{Request, Requests};
 pub(crate) use server::{Asked, Server};
 
 use serde::{Deserialize, Serialize};
@@ -39,16 +41,6 @@ pub enum Ask {
         /// Bytes of payload.
         size: usize,
     },
-}
-
-/// A request.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Request {
-    /// Version of this protocol.
-    pub v: u32,
-    /// What is asked.
-    #[serde(flatten)]
-    pub ask: Ask,
 }
 
 /// An answer that tells why there is none.
