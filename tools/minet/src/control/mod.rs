@@ -9,13 +9,14 @@ mod server;
 
 pub use client::{Client, ClientError, find_daemon};
 pub use report::{
-    CarrierReport, InterfaceReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport,
-    PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
+    CarrierReport, InterfaceReport, InviteReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport,
+    PingReport, PortReport, PortsReport, RevokeReport, SegmentReport, SelfReport, StatsReport, StatusReport,
 };
 pub use request::{Request, Requests};
 pub(crate) use server::{Asked, Server};
 
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// Version of the control protocol.
 pub const VERSION: u32 = 1;
@@ -40,6 +41,22 @@ pub enum Ask {
         node: String,
         /// Bytes of payload.
         size: usize,
+    },
+    /// An invitation for a new member.
+    Invite {
+        /// Its name.
+        name: String,
+        /// Its number; none to compute it from the name.
+        id: Option<u32>,
+        /// Where it finds this node; none for where this node listens.
+        contact: Option<SocketAddr>,
+        /// Until it expires.
+        minutes: u64,
+    },
+    /// A member, by name or number, may not join any more.
+    Revoke {
+        /// Which.
+        member: String,
     },
 }
 
