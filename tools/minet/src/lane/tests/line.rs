@@ -11,6 +11,8 @@ use minet::{Gso, Policy};
 const NARROW: usize = 1472;
 /// What fits a message behind its header, the virtio-net header and all headers of the frame.
 const SEGMENT: u16 = 1392;
+/// An MTU of 9000, and the Ethernet header.
+const LARGEST: usize = 9014;
 /// Of a super-frame.
 const PAYLOAD: usize = 60_000;
 /// Ethernet, IPv4 and TCP.
@@ -22,14 +24,15 @@ fn line() -> [End; 3] {
     let addresses: Vec<_> = udp.iter().map(|udp| Peer::Address(udp.local())).collect();
     let links: [&[u32]; 3] = [&[2], &[1, 3], &[2]];
     let mut ends = udp.into_iter().zip(1..).zip(links).map(|((udp, own), links)| {
-        let mut table =
-            Table::builder(node(own), SegmentId(7)).policy(Policy { broadcast_rate: 0, ..Policy::default() });
+        let mut table = Table::builder(node(own), SegmentId(7))
+            .largest_frame(LARGEST)
+            .policy(Policy { broadcast_rate: 0, ..Policy::default() });
         for to in (1..=3).filter(|to| *to != own) {
             let via = if links.contains(&to) { to } else { 2 };
             let channel = links.iter().position(|link| *link == via).unwrap() as u32;
             let hop = Some(Hop { carrier: 0, channel });
             let path = Member { via: node(via), hop, message: NARROW, slice: NARROW, ..member(to, Offloads::ALL) };
-            table = table.member(Member { largest_frame: 9014, ..path });
+            table = table.member(Member { largest_frame: LARGEST, ..path });
         }
         let peers = vec![links.iter().map(|link| Some(node(*link))).collect()];
         let mut end = end(Box::new(udp), Snapshot { tables: vec![table.build()], peers });
