@@ -29,7 +29,7 @@ fn counters_equal_those_of_the_kernel() -> Result<()> {
         run.udp(64, "10M").run(a.space())?;
         nodes.iter().try_for_each(equal)?;
         if udp {
-            let (merged, foretold) = (b.count("merged-parts")?, b.count("foretold")?);
+            let (merged, foretold) = (b.count("counters/merged-parts")?, b.count("counters/foretold")?);
             assert!(foretold > merged / 2 && foretold < merged, "{foretold} of {merged} parts were not parsed");
         }
         let kernel = b.space().traffic("minet0")?;
