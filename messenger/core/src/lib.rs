@@ -22,17 +22,25 @@ extern crate alloc;
 extern crate std;
 
 mod id;
+mod limits;
 mod link;
 mod name;
 mod node;
+mod payload;
 mod registry;
 mod route;
+mod status;
+mod stream;
+mod table;
 mod time;
 pub mod wire;
 
 pub use id::{Incarnation, LinkId, Mac, NodeId, PortId, SegmentId};
 pub use link::{Link, LinkPeer, LinkSpec, LinkState, Reason, Transmit};
+pub use limits::{AREA, Limits, MESSAGE_COST, PATTERN, PROPERTIES};
 pub use name::{Name, NameError};
 pub use node::{Counts, Event, Node, NodeConfig, Pong};
+pub use payload::{Memory, Payload};
 pub use route::Route;
+pub use status::{Code, Status, Tier};
 pub use time::Time;

@@ -329,7 +329,7 @@ impl Node {
                     self.counts.malformed += 1;
                 }
             }
-            Kind::Frame | Kind::Other(_) => self.counts.unknown_kind += 1,
+            Kind::Frame | Kind::Ack | Kind::Other(_) => self.counts.unknown_kind += 1,
         }
     }
 
