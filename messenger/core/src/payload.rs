@@ -172,7 +172,7 @@ impl Payload {
         }
         let mut rest = buffers.iter_mut().flat_map(|b| b.iter_mut());
         self.each_piece(|piece, range| {
-            for (to, from) in rest.by_ref().zip(piece.bytes().get(range).unwrap_or(&[])) {
+            for (from, to) in piece.bytes().get(range).unwrap_or(&[]).iter().zip(rest.by_ref()) {
                 *to = *from;
             }
         });

@@ -104,6 +104,9 @@ impl Node {
             return;
         }
         self.departed.retain(|d| d.node != node);
+        if let Some(life) = self.member(node).map(|m| m.incarnation) {
+            self.exchange.handle_member(now, node, life);
+        }
         self.events.push_back(if fresh { Event::MemberUp(node) } else { Event::MemberChanged(node) });
         self.flood(now, node, from);
     }

@@ -11,7 +11,8 @@ mod greeting;
 mod service;
 
 use crate::{
-    Incarnation, LinkId, Name, NodeId, Time,
+    Exchange, Incarnation, Limits, LinkId, Name, NodeId, Payload, Time,
+    limits::RELAYED,
     link::{Identity, Link, LinkSpec, LinkState, Outbox, Reason, Transmit},
     registry::{Entry, Registry},
     route::{self, Route},
@@ -135,6 +136,7 @@ pub struct Node {
     seed: u64,
     pings: service::Pings,
     counts: Counts,
+    exchange: Exchange,
 }
 
 /// Messages that came to nothing, and why.
@@ -162,8 +164,14 @@ pub struct Counts {
 const DEPARTED: usize = 64;
 
 impl Node {
-    /// A node without links.
+    /// A node without links, with the usual limits.
     pub fn new(config: NodeConfig, now: Time) -> Node {
+        Node::with_limits(config, Limits::default(), now)
+    }
+
+    /// A node without links.
+    pub fn with_limits(config: NodeConfig, limits: Limits, now: Time) -> Node {
+        let exchange = Exchange::new(config.node, config.incarnation, limits, now);
         let me = Identity {
             node: config.node,
             name: config.name,
@@ -192,6 +200,7 @@ impl Node {
             seed: config.seed,
             pings: service::Pings::default(),
             counts: Counts::default(),
+            exchange,
         };
         node.write_own_record(now);
         node
@@ -249,7 +258,19 @@ impl Node {
 
     /// What came to nothing.
     pub fn counts(&self) -> Counts {
-        Counts { stale: self.links.values().map(Link::stale).sum(), ..self.counts }
+        let traffic = self.exchange.traffic();
+        let stale = self.links.values().map(Link::stale).sum::<u64>() + traffic.stale;
+        Counts { stale, no_port: traffic.no_port, ..self.counts }
+    }
+
+    /// Its ports, paths, tickets and names.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The same, for commands; what follows from them is in [`Node::poll_transmit`].
+    pub fn exchange_mut(&mut self) -> &mut Exchange {
+        &mut self.exchange
     }
 
     /// Opens a link; the carrier is ready for it.
@@ -322,14 +343,15 @@ impl Node {
                 Ok(body) => self.handle_link_body(now, id, source, header.port, &body),
                 Err(_) => self.counts.malformed += 1,
             },
-            Kind::Message | Kind::Receipt | Kind::Response => {
-                if self.links.get(&id).is_some_and(Link::is_live) {
+            Kind::Message | Kind::Receipt | Kind::Response | Kind::Ack => {
+                if let Some(link) = self.links.get_mut(&id).filter(|l| l.is_live()) {
+                    link.heard(now);
                     self.handle_or_relay(now, header, message);
                 } else {
                     self.counts.malformed += 1;
                 }
             }
-            Kind::Frame | Kind::Ack | Kind::Other(_) => self.counts.unknown_kind += 1,
+            Kind::Frame | Kind::Other(_) => self.counts.unknown_kind += 1,
         }
     }
 
@@ -386,16 +408,41 @@ impl Node {
             }
             self.compare_registry(now, id);
         }
+        self.exchange.handle_timeout(now);
     }
 
     /// When [`Node::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.links.values().filter_map(|l| l.timeout(&self.me)).min()
+        let links = self.links.values().filter_map(|l| l.timeout(&self.me)).min();
+        [links, self.exchange.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The next message to hand to a carrier.
+    ///
+    /// This copies the payload behind its head; [`Node::poll_gather`] does not.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.out.pop_front()
+        let (mut transmit, payload) = self.poll_gather()?;
+        payload.copy_to(&mut transmit.bytes);
+        Some(transmit)
+    }
+
+    /// The next message to hand to a carrier: its head, and the payload that follows it where the sender left it.
+    pub fn poll_gather(&mut self) -> Option<(Transmit, Payload)> {
+        if let Some(transmit) = self.out.pop_front() {
+            return Some((transmit, Payload::EMPTY));
+        }
+        let way = |node: NodeId| {
+            let route = self.routes.get(&node)?;
+            let limit = self.links.get(&route.link)?.peer()?.message as usize;
+            Some((route.link, if route.hops > 1 { limit.min(RELAYED) } else { limit }))
+        };
+        let packet = self.exchange.poll_packet(|node| way(node).map(|w| w.1))?;
+        let (link, _) = way(packet.to)?;
+        let now = self.exchange.now;
+        if let Some(link) = self.links.get_mut(&link) {
+            link.sent(now);
+        }
+        Some((Transmit { link, bytes: packet.head }, packet.payload))
     }
 
     /// The next thing that changed.
@@ -467,6 +514,7 @@ impl Node {
     /// As [`Node::find_routes`]; the record of `newcomer`, whom nobody was told of yet, goes without a word.
     fn find_routes_with(&mut self, newcomer: Option<NodeId>) {
         self.routes = route::routes(self.me.node, &self.conduits, &self.registry);
+        self.exchange.wake_all();
         let lost: Vec<NodeId> = self
             .registry
             .iter()
@@ -481,6 +529,7 @@ impl Node {
                 }
                 self.departed.push_back(record);
                 self.events.push_back(Event::MemberDown(node));
+                self.exchange.handle_departure(self.last_run, node);
             }
         }
     }
@@ -496,4 +545,4 @@ impl Node {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

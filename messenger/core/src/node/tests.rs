@@ -3,21 +3,21 @@ use crate::{SegmentId, wire::Flags};
 use std::{string::String, vec};
 
 /// Nodes joined by cables, a virtual clock and no loss unless a cable is cut.
-struct World {
-    now: Time,
-    nodes: Vec<Node>,
-    cables: Vec<Cable>,
+pub(crate) struct World {
+    pub(crate) now: Time,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) cables: Vec<Cable>,
     seen: Vec<(u32, Event)>,
 }
 
-struct Cable {
-    ends: [(usize, LinkId); 2],
-    cut: bool,
+pub(crate) struct Cable {
+    pub(crate) ends: [(usize, LinkId); 2],
+    pub(crate) cut: bool,
 }
 
 const STEP: Duration = Duration::from_millis(10);
 
-fn config(n: u32, name: &str) -> NodeConfig {
+pub(crate) fn config(n: u32, name: &str) -> NodeConfig {
     NodeConfig {
         node: NodeId::new(n).unwrap(),
         name: Name::new(name).unwrap(),
@@ -34,19 +34,19 @@ fn config(n: u32, name: &str) -> NodeConfig {
 }
 
 impl World {
-    fn new(n: u32) -> World {
+    pub(crate) fn new(n: u32) -> World {
         let nodes = (1..=n).map(|n| Node::new(config(n, &std::format!("n{n}")), Time::ZERO)).collect();
         World { now: Time::ZERO, nodes, cables: Vec::new(), seen: Vec::new() }
     }
 
-    fn connect(&mut self, a: usize, b: usize, priority: u8) -> usize {
+    pub(crate) fn connect(&mut self, a: usize, b: usize, priority: u8) -> usize {
         let spec = LinkSpec { carrier: "cable", priority, message: 600, expect: None, lasting: true };
         let ends = [a, b].map(|n| (n - 1, self.nodes[n - 1].open_link(self.now, spec.clone())));
         self.cables.push(Cable { ends, cut: false });
         self.cables.len() - 1
     }
 
-    fn carry(&mut self) {
+    pub(crate) fn carry(&mut self) {
         loop {
             let mut quiet = true;
             for at in 0..self.nodes.len() {
@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             self.now = self.now + STEP;
@@ -88,7 +88,7 @@ impl World {
     }
 }
 
-fn id(n: u32) -> NodeId {
+pub(crate) fn id(n: u32) -> NodeId {
     NodeId::new(n).unwrap()
 }
 

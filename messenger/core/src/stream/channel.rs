@@ -102,7 +102,7 @@ impl Channel {
             let at = Sequence::parse(&header, &bytes).unwrap();
             let body = header.body(&bytes).unwrap();
             let taken = self.receiver.receive(meta, at.number, at.offset, body, MOST, &mut self.arrived);
-            assert_ne!(taken, receiver::Taken::Bad);
+            assert_ne!(taken, Taken::Bad);
             assert!(self.receiver.held() as u64 <= LANES as u64 * 2 * WINDOW);
             if self.chance(1000) >= self.loss {
                 let acks = self.receiver.acks();
@@ -216,16 +216,16 @@ fn impossible_parts_are_refused_and_harm_nothing() {
     let at = |n: u64| number(n);
     let bytes = content(1, 100);
     // A part in the middle of nothing, an empty part of more, one that is much too far ahead.
-    assert_eq!(r.receive(last, at(0), 50, &bytes[50..], MOST, &mut out), receiver::Taken::Bad);
+    assert_eq!(r.receive(last, at(0), 50, &bytes[50..], MOST, &mut out), Taken::Bad);
     let mut r = Receiver::default();
-    assert_eq!(r.receive(first, at(0), 0, &[], MOST, &mut out), receiver::Taken::Bad);
-    assert_eq!(r.receive(last, at(1 << 30), 50, &bytes[50..], MOST, &mut out), receiver::Taken::Bad);
+    assert_eq!(r.receive(first, at(0), 0, &[], MOST, &mut out), Taken::Bad);
+    assert_eq!(r.receive(last, at(1 << 30), 50, &bytes[50..], MOST, &mut out), Taken::Bad);
     // The second half first, twice; then the first half: whole, once. Then all of it again.
-    assert_eq!(r.receive(last, at(50), 50, &bytes[50..], MOST, &mut out), receiver::Taken::New);
-    assert_eq!(r.receive(last, at(50), 50, &bytes[50..], MOST, &mut out), receiver::Taken::Old);
+    assert_eq!(r.receive(last, at(50), 50, &bytes[50..], MOST, &mut out), Taken::New);
+    assert_eq!(r.receive(last, at(50), 50, &bytes[50..], MOST, &mut out), Taken::Old);
     assert_eq!(r.acks()[0].ranges, [(at(50), at(100))]);
-    assert_eq!(r.receive(first, at(0), 0, &bytes[..50], MOST, &mut out), receiver::Taken::New);
-    assert_eq!(r.receive(first, at(0), 0, &bytes[..50], MOST, &mut out), receiver::Taken::Old);
+    assert_eq!(r.receive(first, at(0), 0, &bytes[..50], MOST, &mut out), Taken::New);
+    assert_eq!(r.receive(first, at(0), 0, &bytes[..50], MOST, &mut out), Taken::Old);
     assert_eq!(out.len(), 1);
     assert_eq!(out[0].payload.to_vec(), bytes);
     assert_eq!(r.held(), 0);

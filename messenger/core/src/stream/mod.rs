@@ -25,7 +25,7 @@ mod rtt;
 mod sender;
 
 pub(crate) use outgoing::{Ends, Outgoing};
-pub(crate) use receiver::{Arrived, Meta, Receiver};
+pub(crate) use receiver::{Arrived, Meta, Receiver, Taken};
 pub(crate) use sender::Sender;
 
 use crate::wire::{Kind, Priority, Sequence};

@@ -16,9 +16,7 @@ impl Rtt {
     pub(crate) fn measure(&mut self, sample: Duration) {
         self.smoothed = Some(match self.smoothed {
             None => (sample, sample / 2),
-            Some((mean, variation)) => {
-                ((mean * 7 + sample) / 8, (variation * 3 + mean.abs_diff(sample)) / 4)
-            }
+            Some((mean, variation)) => ((mean * 7 + sample) / 8, (variation * 3 + mean.abs_diff(sample)) / 4),
         });
     }
 

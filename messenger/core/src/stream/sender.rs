@@ -2,9 +2,9 @@
 
 use super::{Ends, LANES, Outgoing, position, rtt::Rtt};
 use crate::{
-    Payload, Time,
+    Payload, PortId, Time,
     limits::{CWND_FIRST, CWND_LEAST, CWND_MOST, HELD, REORDER, WINDOW},
-    wire::{LaneAck, Priority},
+    wire::{Kind, LaneAck, Priority},
 };
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -25,6 +25,10 @@ struct Flight {
 
 /// What a part costs the congestion window beside its payload.
 const PART_COST: u64 = 64;
+
+fn is_to_node(message: &Outgoing) -> bool {
+    message.kind == Kind::Message && message.to == PortId::NODE
+}
 
 fn cost(start: u64, flight: &Flight) -> u64 {
     flight.end - start + PART_COST
@@ -56,6 +60,7 @@ struct Part {
 }
 
 impl Lane {
+    #[cfg(test)]
     fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.lost.is_empty() && self.next == self.end
     }
@@ -134,6 +139,8 @@ pub(crate) struct Sender {
     /// Losses of parts sent before this one are of one event.
     recovery: u64,
     timer: Option<Time>,
+    /// Messages to the node itself that are not acknowledged.
+    to_node: usize,
     /// Parts sent again.
     pub(crate) repeated: u64,
 }
@@ -150,6 +157,7 @@ impl Sender {
             latest: 0,
             recovery: 0,
             timer: None,
+            to_node: 0,
             repeated: 0,
         }
     }
@@ -164,13 +172,20 @@ impl Sender {
     }
 
     pub(crate) fn push(&mut self, message: Outgoing) {
+        self.to_node += usize::from(is_to_node(&message));
         if let Some(lane) = self.lanes.get_mut(message.lane()) {
             lane.waiting_cost += message.cost();
             lane.waiting.push_back(message);
         }
     }
 
+    /// Messages to the node itself, not to a port of it, that are not acknowledged.
+    pub(crate) fn to_node(&self) -> usize {
+        self.to_node
+    }
+
     /// Nothing waits to be sent; what is under way is not counted.
+    #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.lanes.iter().all(Lane::is_idle)
     }
@@ -235,7 +250,8 @@ impl Sender {
             arrived.push((lane.acked, next));
             lane.acked = next;
             while lane.sent.front().is_some_and(|(start, m)| start + m.size() <= next) {
-                lane.sent.pop_front();
+                let done = lane.sent.pop_front();
+                self.to_node -= done.map_or(0, |(_, m)| usize::from(is_to_node(&m)));
             }
         }
         for (first, past) in &ack.ranges {
@@ -318,11 +334,6 @@ impl Sender {
         self.recovery = self.order;
         self.threshold = (self.cwnd / 2).max(CWND_LEAST);
         self.cwnd = CWND_LEAST;
-    }
-
-    /// Everything with and without numbers that was not acknowledged, in no order.
-    pub(crate) fn messages(&self) -> impl Iterator<Item = &Outgoing> {
-        self.lanes.iter().flat_map(|l| l.sent.iter().map(|(_, m)| m).chain(&l.waiting))
     }
 
     /// The numbers of a lane's next byte and of the first that is not acknowledged, for people.

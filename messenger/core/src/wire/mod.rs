@@ -8,6 +8,7 @@ mod cursor;
 mod header;
 mod link;
 mod message;
+mod names;
 mod record;
 mod sequence;
 mod slice;
@@ -16,11 +17,10 @@ pub use ack::{Ack, LaneAck};
 pub use header::{Flags, Header, Kind, Priority};
 pub use link::{Announce, Heartbeat, Hello, LinkBody, Refusal};
 pub use message::{Again, Agent, Extension, Opt, Options, SubHeader};
+pub use names::{Entry, Names, Scope};
 pub use record::{Attachment, Record};
 pub use sequence::Sequence;
 pub use slice::Slice;
-
-pub(crate) use cursor::{Reader, Writer};
 
 #[cfg(test)]
 pub(crate) use record::tests::record as sample_record;

@@ -63,8 +63,7 @@ impl Sequence {
         let at = Self::at(flags);
         let end = at + Self::LEN;
         let out = message.get_mut(at..end).ok_or(WireError::Truncated(end))?;
-        let fields =
-            [self.source.get(), self.destination.get(), self.epoch, self.floor, self.number, self.offset];
+        let fields = [self.source.get(), self.destination.get(), self.epoch, self.floor, self.number, self.offset];
         for (to, field) in out.chunks_exact_mut(4).zip(fields) {
             to.copy_from_slice(&field.to_le_bytes());
         }
