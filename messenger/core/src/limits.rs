@@ -9,7 +9,7 @@ pub struct Limits {
     pub ports: usize,
     /// Paths.
     pub paths: usize,
-    /// Tickets that are not settled.
+    /// Tickets that are not settled, or whose end their client did not take yet.
     pub tickets: usize,
     /// Watches.
     pub watches: usize,

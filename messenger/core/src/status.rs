@@ -80,6 +80,8 @@ codes! {
     NotAllowed = 6, "the receiver does not allow it";
     /// The application at the other end failed; the detail is its own.
     Failed = 7, "the application failed";
+    /// The message was stored at an earlier try; its answer, if any, belongs to that one.
+    Repeated = 8, "stored at an earlier try, to which the answer belongs";
     /// The node cannot be reached, or began a new life.
     NodeDown = 64, "the node is down";
     /// The deadline passed.
@@ -201,7 +203,7 @@ mod tests {
             let tier = match code {
                 Code::Good => Tier::Good,
                 Code::NotSupported | Code::NoPort | Code::Full | Code::TooLarge | Code::PortClosed => Tier::Service,
-                Code::NotAllowed | Code::Failed => Tier::Service,
+                Code::NotAllowed | Code::Failed | Code::Repeated => Tier::Service,
                 Code::NodeDown | Code::TimedOut | Code::Reset | Code::Canceled => Tier::Transport,
                 Code::Closed | Code::NoRoom => Tier::Transport,
                 Code::BadHandle | Code::Invalid | Code::Exists | Code::NotFound | Code::WouldBlock => Tier::Call,

@@ -7,6 +7,7 @@
 
 mod client;
 mod laws;
+mod quality;
 
 use crate::{
     cable::{Cable, Faults, Kind},
@@ -18,10 +19,11 @@ use laws::Ledger;
 use messenger_core::NodeConfig;
 use std::time::Duration;
 
-/// Seeds of a normal run.
-const RUNS: u64 = 1000;
+/// Seeds of a normal run, and of a thorough one.
+const RUNS: u64 = 250;
+const MORE_RUNS: u64 = 1000;
 /// Longer than silence, the rarest greeting, the longest deadline and the longest wait of a stream together.
-const CALM: Duration = Duration::from_secs(20);
+const CALM: Duration = Duration::from_secs(30);
 
 /// A fabric with clients.
 pub struct Play {
@@ -157,24 +159,39 @@ fn story(seed: u64) -> Ledger {
 ///
 /// `MINET_SIM_SEED` replays one seed, `MINET_SIM_RUNS` runs so many, `MINET_SIM_FIRST` tells where to begin.
 ///
-/// Rows: MR-2, VI-27, VI-29, VI-41.
+/// Rows: CS-1, MR-2.
 #[test]
 fn the_laws_hold_under_any_trouble() {
+    the_laws_hold(1, RUNS);
+}
+
+/// As above, other seeds.
+#[test]
+#[ignore = "minutes of processor time"]
+fn the_laws_hold_under_much_trouble() {
+    the_laws_hold(1 + RUNS, MORE_RUNS);
+}
+
+fn the_laws_hold(first: u64, runs: u64) {
     if let Some(seed) = number("MINET_SIM_SEED") {
         let ledger = story(seed);
         return eprintln!("{:#?}", ledger.sums);
     }
-    let (first, mut sums) = (number("MINET_SIM_FIRST").unwrap_or(1), laws::Sums::default());
-    for seed in first..first + number("MINET_SIM_RUNS").unwrap_or(RUNS) {
+    let (first, mut sums, mut failed) = (number("MINET_SIM_FIRST").unwrap_or(first), laws::Sums::default(), Vec::new());
+    for seed in first..first + number("MINET_SIM_RUNS").unwrap_or(runs) {
         // What panics inside a core has no chance to tell the seed.
         match std::panic::catch_unwind(|| story(seed)) {
             Ok(ledger) => sums.add(&ledger.sums),
-            Err(cause) => {
+            Err(_) => {
                 eprintln!("seed {seed}: MINET_SIM_SEED={seed} replays it");
-                std::panic::resume_unwind(cause);
+                failed.push(seed);
+                if failed.len() >= 5 {
+                    break;
+                }
             }
         }
     }
+    assert!(failed.is_empty(), "seeds {failed:?}: MINET_SIM_SEED=<seed> replays one");
     eprintln!("{sums:#?}");
     // The trouble was real: every way a slot can end was met.
     sums.check_all_met();

@@ -97,7 +97,9 @@ impl Exchange {
             && known.is_good()
         {
             self.counts.known += 1;
-            return Ok(());
+            // Its client has the request of the first try, and answers that one.
+            let asks = meta.flags.has(Flags::RESPONSE);
+            return if asks { Err(Status::new(Code::Repeated)) } else { Ok(()) };
         }
         let verdict = if too_large {
             Err(Status::with(Code::TooLarge, self.limits.message))
@@ -141,7 +143,8 @@ impl Exchange {
     fn confirm(&mut self, node: NodeId, meta: &Meta, verdict: Result<(), Status>) {
         let (receipt, response) = (meta.flags.has(Flags::RECEIPT), meta.flags.has(Flags::RESPONSE));
         let sub = match verdict {
-            Ok(()) if receipt => SubHeader::default(),
+            // Whoever sends to its own node knows that it is stored without asking.
+            Ok(()) if receipt || (response && node == self.me) => SubHeader::default(),
             Err(why) if receipt || response => {
                 SubHeader { status: why.code.number(), detail: why.detail, ..SubHeader::default() }
             }

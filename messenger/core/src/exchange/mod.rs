@@ -91,6 +91,8 @@ pub struct Exchange {
     pub(crate) limits: Limits,
     pub(crate) now: Time,
     closed: bool,
+    /// It closes: what is below goes in the order of the whole.
+    pub(crate) closing: bool,
     pub(crate) ports: Table<Port>,
     pub(crate) paths: Table<Path>,
     pub(crate) tickets: Table<Ticket>,
@@ -109,6 +111,8 @@ pub struct Exchange {
     pub(crate) told: VecDeque<Told>,
     /// Bytes of answers in `told`.
     pub(crate) answers: usize,
+    /// Settled tickets in `told`: they count as tickets until their client takes them.
+    pub(crate) untold: usize,
     arrived: VecDeque<Arrived>,
     pub(crate) counts: Traffic,
 }
@@ -125,6 +129,7 @@ impl Exchange {
             limits,
             now,
             closed: false,
+            closing: false,
             // A number of another life of this node seldom means a port of this one.
             ports: Table::new(limits.ports, life.get(), 0xffff),
             paths: Table::new(limits.paths, NEAR_THE_END, u32::MAX),
@@ -140,6 +145,7 @@ impl Exchange {
             timers: BTreeSet::new(),
             told: VecDeque::new(),
             answers: 0,
+            untold: 0,
             arrived: VecDeque::new(),
             counts: Traffic::default(),
         }
@@ -177,8 +183,12 @@ impl Exchange {
         loop {
             match self.told.pop_front()? {
                 Told::Delivery(delivery) => {
-                    if let Delivery::Response { message, .. } = &delivery {
-                        self.answers = self.answers.saturating_sub(message.payload.len() + MESSAGE_COST);
+                    match &delivery {
+                        Delivery::Response { message, .. } => {
+                            self.answers = self.answers.saturating_sub(message.payload.len() + MESSAGE_COST);
+                        }
+                        Delivery::Settled(_) => self.untold = self.untold.saturating_sub(1),
+                        _ => {}
                     }
                     return Some(delivery);
                 }
@@ -223,6 +233,7 @@ impl Exchange {
         if self.at(now).is_err() {
             return;
         }
+        self.closing = true;
         let tickets: Vec<u64> = self.tickets.keys().into_iter().map(Key::to_u64).collect();
         for ticket in tickets {
             self.settle_all(ticket, Status::new(Code::Closed));

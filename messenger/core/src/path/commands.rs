@@ -98,7 +98,7 @@ impl Exchange {
     }
 
     pub(crate) fn end_path_if_done(&mut self, id: PathId) {
-        if self.path(id).is_some_and(|p| p.closing && p.tickets.is_empty()) {
+        if !self.closing && self.path(id).is_some_and(|p| p.closing && p.tickets.is_empty()) {
             self.end_path(id);
         }
     }

@@ -116,6 +116,9 @@ impl Exchange {
             return Err(Status::new(Code::WouldBlock));
         }
         let transaction = if message.receipt || message.response {
+            if self.tickets.len() + self.untold >= self.limits.tickets {
+                return Err(Status::new(Code::Exhausted));
+            }
             let slot = |(node, port): &Aim| Slot { node: *node, port: port.ok(), status: None, receipted: false };
             let ticket = Ticket {
                 path: id,

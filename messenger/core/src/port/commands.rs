@@ -142,7 +142,7 @@ impl Exchange {
     }
 
     pub(crate) fn end_port_if_done(&mut self, id: PortId) {
-        if self.port(id).is_some_and(|p| p.closing && p.paths.is_empty()) {
+        if !self.closing && self.port(id).is_some_and(|p| p.closing && p.paths.is_empty()) {
             self.end_port(id);
         }
     }
@@ -162,6 +162,9 @@ impl Exchange {
             self.timers.remove(&(until, Timer::Port(id)));
         }
         for (node, transaction, slot) in &port.asks {
+            if let Some(peer) = self.peers.get_mut(node) {
+                peer.asks.remove(&(*transaction, *slot));
+            }
             let refusal = SubHeader { status: Code::PortClosed.number(), ..SubHeader::default() };
             self.refuse(*node, *transaction, *slot, id, refusal);
         }

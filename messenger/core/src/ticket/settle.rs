@@ -61,6 +61,7 @@ impl Exchange {
         if let Some(path) = self.paths.get_mut(ticket.path.key()) {
             path.tickets.remove(&transaction);
         }
+        self.untold += 1;
         self.tell(Delivery::Settled(Outcome {
             ticket: TicketId(transaction),
             path: ticket.path,
@@ -83,8 +84,8 @@ impl Exchange {
             self.counts.late += 1;
             return;
         };
+        open.receipted |= status.is_good() || status.code == Code::Repeated;
         if status.is_good() {
-            open.receipted = true;
             if ticket.response {
                 return;
             }

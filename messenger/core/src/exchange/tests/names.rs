@@ -5,7 +5,9 @@ use crate::{Change, Choice, Pattern};
 
 fn changes(told: Vec<Delivery>) -> Vec<(bool, bool, std::string::String)> {
     let change = |Change { up, edge, entry, .. }: Change| (up, edge, (*entry.name).into());
-    told.into_iter().filter_map(|d| if let Delivery::Watch { change: c, .. } = d { Some(change(c)) } else { None }).collect()
+    told.into_iter()
+        .filter_map(|d| if let Delivery::Watch { change: c, .. } = d { Some(change(c)) } else { None })
+        .collect()
 }
 
 /// Rows: PP-3.

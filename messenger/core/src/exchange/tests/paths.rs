@@ -5,7 +5,9 @@ use crate::{Answer, Choice, PathState, Pattern, Payload};
 use std::collections::BTreeMap;
 
 fn states(told: &[Delivery]) -> Vec<(PathState, PathState)> {
-    told.iter().filter_map(|d| if let Delivery::Path { from, to, .. } = d { Some((*from, *to)) } else { None }).collect()
+    told.iter()
+        .filter_map(|d| if let Delivery::Path { from, to, .. } = d { Some((*from, *to)) } else { None })
+        .collect()
 }
 
 /// Rows: PP-4.
@@ -229,4 +231,31 @@ fn a_closed_path_takes_nothing() {
     w.at(1).close_path(now, path).unwrap();
     assert!(matches!(w.told(1)[..], [Delivery::PathClosed { path: p, .. }] if p == path));
     assert_eq!(w.send(1, path, &Message::default()), Err(Status::new(Code::BadHandle)));
+}
+
+/// Rows: MF-1.
+#[test]
+fn a_link_takes_what_the_smaller_end_takes() {
+    let mut w = World::new(2);
+    let ends = [(1, 512), (2, 2048)].map(|(n, message)| {
+        let spec = crate::LinkSpec { carrier: "cable", priority: 1, message, expect: None, lasting: true };
+        (n - 1, w.nodes[n - 1].open_link(w.now, spec))
+    });
+    w.cables.push(crate::node::tests::Cable { ends, cut: false });
+    w.run(Duration::from_millis(300));
+    w.open(1, "a");
+    w.open(2, "b");
+    for (from, to) in [(1, "b"), (2, "a")] {
+        let path = w.path(from, by_name(to));
+        w.send(from, path, &Message::new(vec![9; 5_000])).unwrap();
+        let (mut longest, now) = (0, w.now);
+        while let Some(t) = w.nodes[from - 1].poll_transmit() {
+            longest = longest.max(t.bytes.len());
+            let (other, link) = w.cables[0].ends[2 - from];
+            w.nodes[other].handle_message(now, link, &t.bytes);
+        }
+        assert_eq!(longest, 512);
+        assert_eq!(w.messages(3 - from)[0].payload.len(), 5_000);
+        w.carry();
+    }
 }

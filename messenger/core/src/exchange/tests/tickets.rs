@@ -82,6 +82,7 @@ fn one_of_five_is_taken_back() {
     assert!(ends[1..].iter().all(|e| *e == (false, Code::Good)) && ends.len() == 5);
 }
 
+/// Rows: VI-25.
 #[test]
 fn a_deadline_settles_what_is_open_and_a_late_answer_is_counted() {
     let mut w = world(2);
@@ -124,7 +125,7 @@ fn a_clock_that_jumps() {
 
 /// One slot a target: each with an end of its own.
 ///
-/// Rows: VI-18, VI-26.
+/// Rows: VI-18, VI-26, VI-27.
 #[test]
 fn a_broadcast_has_a_slot_for_each_other_node() {
     let mut w = world(4);
@@ -155,7 +156,7 @@ fn a_list_of_nodes_is_exactly_these() {
     assert_eq!([1, 2, 3, 4, 5].map(|n| w.messages(n).len()), [0, 1, 0, 1, 0]);
 }
 
-/// Rows: VI-14.
+/// Rows: VI-07, VI-13, VI-14, VI-38, VI-43.
 #[test]
 fn receipt_and_response_broadcast_and_directed_in_all_eight_ways() {
     for (receipt, response, broadcast) in (0..8).map(|n| (n & 1 != 0, n & 2 != 0, n & 4 != 0)) {
@@ -186,6 +187,130 @@ fn receipt_and_response_broadcast_and_directed_in_all_eight_ways() {
         assert_eq!(answers, if response { targets } else { 0 });
         let settled = told.iter().filter(|d| matches!(d, Delivery::Settled(_))).count();
         assert_eq!(settled, usize::from(receipt || response));
+        assert!(w.told(2).is_empty() && w.told(3).is_empty(), "answers are the asker's");
+    }
+}
+
+/// Rows: VI-36.
+#[test]
+fn a_request_to_all_of_five_has_four_entries() {
+    let mut w = world(5);
+    for n in 1..=5 {
+        w.open(n, "d");
+    }
+    let path = w.path(1, Target::Everywhere(name("d")));
+    let ticket = w.send(1, path, &Message::request(&b""[..])).unwrap().ticket.unwrap();
+    assert_eq!(w.at(1).ticket(ticket).unwrap().slots().len(), 4);
+    w.carry();
+    assert_eq!(w.at(1).ticket(ticket).unwrap().open(), 4);
+    let now = w.now;
+    for n in 2..=5 {
+        let ask = ask_of(&w.messages(n));
+        w.at(n).respond(now, &ask, Answer::new(&b""[..])).unwrap();
+        w.carry();
+        assert_eq!(w.at(1).ticket(ticket).map_or(0, |t| t.open()), 5 - n);
+    }
+}
+
+/// Rows: VI-28.
+#[test]
+fn one_of_three_is_silent_and_only_its_entry_fails() {
+    let mut w = world(4);
+    for n in 2..=4 {
+        w.open(n, "d");
+    }
+    for cable in w.cables.iter_mut().filter(|c| c.ends.iter().any(|(n, _)| *n == 3)) {
+        cable.cut = true;
+    }
+    let path = w.path(1, Target::Everywhere(name("d")));
+    w.send(1, path, &Message { deadline: Some(Duration::from_millis(300)), ..Message::confirmed(&b""[..]) }).unwrap();
+    w.run(Duration::from_millis(310));
+    assert_eq!(statuses(&w.outcomes(1)[0]), [Code::Good, Code::Good, Code::TimedOut]);
+}
+
+/// Rows: VI-39.
+#[test]
+fn an_answer_is_not_confirmed() {
+    use crate::wire::{Header, Kind};
+    let mut w = world(2);
+    w.open(2, "b");
+    let path = w.path(1, by_name("b"));
+    w.send(1, path, &Message { receipt: true, ..Message::request(&b""[..]) }).unwrap();
+    w.carry();
+    let (ask, now) = (ask_of(&w.messages(2)), w.now);
+    w.at(2).respond(now, &ask, Answer::new(&b""[..])).unwrap();
+    let link = w.cables[0].ends[0].1;
+    while let Some(t) = w.nodes[1].poll_transmit() {
+        w.nodes[0].handle_message(now, link, &t.bytes);
+    }
+    let said: Vec<Kind> =
+        core::iter::from_fn(|| w.nodes[0].poll_transmit()).map(|t| Header::parse(&t.bytes).unwrap().kind).collect();
+    assert_eq!(said, [Kind::Ack]);
+    assert_eq!(w.outcomes(1)[0].status(), Status::GOOD);
+}
+
+/// Rows: MI-3.
+#[test]
+fn contexts_come_back_unchanged_in_whatever_order() {
+    let mut w = world(2);
+    w.open(2, "b");
+    let now = w.now;
+    let spec = PathSpec { context: u64::MAX - 3, ..PathSpec::to(by_name("b")) };
+    let path = w.at(1).open_path(now, spec).unwrap();
+    let context = |n: u32| u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for tag in 0..200 {
+        w.send(1, path, &Message { tag, context: context(tag), ..Message::request(&b""[..]) }).unwrap();
+    }
+    w.carry();
+    for m in w.messages(2).iter().rev() {
+        w.at(2).respond(now, &m.ask.unwrap(), Answer { tag: m.tag, ..Answer::new(&b""[..]) }).unwrap();
+    }
+    w.carry();
+    let (mut answers, mut ends) = (0, 0);
+    for told in w.told(1) {
+        match told {
+            Delivery::Response { context: c, message, .. } => {
+                assert_eq!(c, context(message.tag));
+                answers += 1;
+            }
+            Delivery::Settled(o) => {
+                assert_eq!(o.path_context, u64::MAX - 3);
+                ends += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((answers, ends), (200, 200));
+}
+
+/// Rows: VI-06.
+#[test]
+fn the_receiver_sees_who_caused_a_message() {
+    use crate::wire::Agent;
+    let mut w = world(2);
+    w.open(2, "b");
+    let path = w.path(1, by_name("b"));
+    let origins = [Agent::Daemon, Agent::CommandLine, Agent::Api, Agent::ThirdParty];
+    for (n, origin) in origins.into_iter().enumerate() {
+        let origin_id = n as u32;
+        w.send(1, path, &Message { origin, origin_id, origin_flags: 9, ..Message::default() }).unwrap();
+    }
+    w.carry();
+    let seen: Vec<_> = w.messages(2).iter().map(|m| (m.origin, m.origin_id, m.origin_flags)).collect();
+    assert_eq!(seen, [0, 1, 2, 3].map(|n| (origins[n], n as u32, 9)));
+}
+
+/// What tells lives apart is the incarnation beside it.
+#[test]
+fn a_million_transactions_are_unique_in_a_life() {
+    let mut w = world(1);
+    w.open(1, "a");
+    let path = w.path(1, by_name("a"));
+    let mut seen = std::collections::HashSet::new();
+    for n in 0..1_000_000 {
+        let ticket = w.send(1, path, &Message::confirmed(&b""[..])).unwrap().ticket.unwrap();
+        assert!(seen.insert(ticket.to_u64()), "the {n}th");
+        while w.at(1).poll_deliver().is_some() {}
     }
 }
 
@@ -206,6 +331,7 @@ fn with_more_targets_than_there_is_room_for_nothing_is_sent() {
     assert_eq!([2, 3, 4].map(|n| w.messages(n).len()), [1; 3]);
 }
 
+/// Rows: VI-29.
 #[test]
 fn sent_again_to_those_who_gave_no_receipt_and_known_by_those_who_have_it() {
     let mut w = world(3);
@@ -270,11 +396,12 @@ fn static_messages_are_bounded_and_released() {
     assert_eq!(w.messages(2).len(), 4);
 }
 
-/// Rows: MA-15.
+/// Rows: MA-15, VI-20.
 #[test]
 fn a_silent_peer_fills_its_queue_and_nobody_elses() {
     let mut w = world(3);
-    w.open(2, "b");
+    let now = w.now;
+    w.at(2).open_port(now, PortSpec { areas: [4 << 20; 4], ..PortSpec::named(name("b")) }).unwrap();
     w.open(3, "c");
     let (b, c) = (w.path(1, by_name("b")), w.path(1, by_name("c")));
     let queue = w.at(1).limits().queue;
@@ -320,7 +447,9 @@ fn full_tables_are_answers() {
     let _ = Choice::All;
 }
 
-/// Answers of the wrong node, to the wrong slot, to nothing: counted, and nothing else.
+/// Answers of the wrong node, to the wrong slot, to nothing, and a second one: counted, and nothing else.
+///
+/// Rows: VI-41.
 #[test]
 fn made_up_answers_change_nothing() {
     let mut w = world(3);
@@ -331,4 +460,32 @@ fn made_up_answers_change_nothing() {
         w.at(1).handle_receipt(node(from), transaction, slot, Status::new(Code::Full));
     }
     assert_eq!((w.told(1).len(), w.at(1).traffic().late), (0, 4));
+    w.carry();
+    let question = w.messages(2).pop().unwrap();
+    let answer = Received { node: node(2), from: question.port, ask: None, ..question };
+    let made_up = |transaction| Received { transaction, ..answer.clone() };
+    w.at(1).handle_response(node(2), 0, made_up(ticket ^ 1));
+    w.at(1).handle_response(node(3), 0, made_up(ticket));
+    w.at(1).handle_response(node(2), 0, Received { from: PortId { index: 77, generation: 0 }, ..made_up(ticket) });
+    assert_eq!((w.told(1).len(), w.at(1).traffic().late), (0, 7));
+    w.at(1).handle_response(node(2), 0, made_up(ticket));
+    assert_eq!((w.told(1).len(), w.at(1).traffic().late), (2, 7));
+    w.at(1).handle_response(node(2), 0, made_up(ticket));
+    assert_eq!((w.told(1).len(), w.at(1).traffic().late), (0, 8));
+}
+
+/// Who does not take what it is told is refused more, in the end.
+#[test]
+fn ends_that_nobody_takes_count_as_tickets() {
+    let mut w = World::new(1);
+    w.nodes[0] = Node::with_limits(config(1, "n1"), Limits { tickets: 5, ..Limits::default() }, w.now);
+    w.open(1, "a");
+    let path = w.path(1, by_name("a"));
+    let message = Message::confirmed(&b""[..]);
+    for _ in 0..5 {
+        w.send(1, path, &message).unwrap();
+    }
+    assert_eq!(w.send(1, path, &message), Err(Status::new(Code::Exhausted)));
+    assert_eq!(w.outcomes(1).len(), 5);
+    assert!(w.send(1, path, &message).is_ok());
 }
