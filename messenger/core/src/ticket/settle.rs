@@ -85,10 +85,8 @@ impl Exchange {
             return;
         };
         open.receipted |= status.is_good() || status.code == Code::Repeated;
-        if status.is_good() {
-            if ticket.response {
-                return;
-            }
+        if status.is_good() && ticket.response {
+            return;
         }
         self.settle(transaction, slot, status);
     }
