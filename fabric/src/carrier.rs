@@ -141,6 +141,10 @@ pub trait Carrier: Send {
     /// What the channel takes; `None` when it is not open.
     fn limits(&self, channel: Channel) -> Option<Limits>;
 
+    /// Says what the path of a channel takes now, in bytes, where that can change. A carrier whose memory decides it
+    /// does nothing.
+    fn resize(&mut self, _channel: Channel, _message: usize) {}
+
     /// Room to make one message of at most `most` bytes in place. Nothing is sent unless [`Carrier::commit`] follows;
     /// the next `reserve`, `send` or `flush` forgets it.
     fn reserve(&mut self, channel: Channel, most: usize) -> Result<Slot<'_>, SendError>;
@@ -190,6 +194,10 @@ impl<C: Carrier + ?Sized> Carrier for Box<C> {
 
     fn limits(&self, channel: Channel) -> Option<Limits> {
         (**self).limits(channel)
+    }
+
+    fn resize(&mut self, channel: Channel, message: usize) {
+        (**self).resize(channel, message);
     }
 
     fn reserve(&mut self, channel: Channel, most: usize) -> Result<Slot<'_>, SendError> {

@@ -17,6 +17,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         via: node(via),
         hop: Some(Hop { carrier: 0, channel: n }),
         message,
+        slice: message,
         largest_frame: [1514, 9014, 65_535, 300][usize::from(size >> 2 & 3)],
         offloads: Offloads::from_bits(u32::from(*offloads)),
     };
@@ -66,6 +67,12 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
                         total: behind.len(),
                         vnet: h.flags.has(messenger_core::wire::Flags::OFFLOAD),
                     };
+                    if let Some((n, _)) = merger.next()
+                        && let Some(start) = shown.head.get(..n)
+                        && merger.follow(made, start, shown.total)
+                    {
+                        continue;
+                    }
                     if merger.push(made, h.flags, shown) == Merge::Refused {
                         let _ = merger.take();
                     }

@@ -37,6 +37,8 @@ pub struct Cutter {
     seq: u32,
     id: u16,
     pseudo: u64,
+    /// Sum of the IP header of a full part without identification and checksum.
+    ip_sum: u64,
     done: bool,
 }
 
@@ -85,7 +87,7 @@ impl Cutter {
         let slices = if Header::LEN + largest <= member.message {
             None
         } else {
-            let room = member.message.checked_sub(Slice::HEADER_LEN).filter(|room| *room > body_len)?;
+            let room = member.slice_most().checked_sub(Slice::HEADER_LEN).filter(|room| *room > body_len)?;
             if !csum || !member.offloads.has(Offloads::SLICES) || largest.div_ceil(room) > crate::reassembly::SLICES_MAX
             {
                 return None;
@@ -115,6 +117,7 @@ impl Cutter {
             seq,
             id,
             pseudo,
+            ip_sum: 0,
             done: false,
         })
     }
@@ -209,15 +212,29 @@ impl Cutter {
         let transport = self.layers.data - l4 + data;
         let front = if self.vnet { VirtioNet::LEN } else { 0 };
         let headers = self.body.get_mut(front..self.body_len)?;
+        if self.index >= 2 && !last {
+            // A part in the middle differs from the one before in its numbers only.
+            if !v6 {
+                let id = self.id.wrapping_add(self.index as u16);
+                put16(headers, l3 + 4, id)?;
+                put16(headers, l3 + 10, !fold(self.ip_sum + u64::from(id)))?;
+            }
+            if tcp {
+                put32(headers, l4 + 4, self.seq.wrapping_add(offset))?;
+            }
+            return Some(());
+        }
         let whole = u16::try_from(self.layers.headers() + data).ok();
         if v6 {
             put16(headers, l3 + 4, whole?.checked_sub(40)?)?;
         } else {
             put16(headers, l3 + 2, whole?)?;
-            put16(headers, l3 + 4, self.id.wrapping_add(self.index as u16))?;
+            put16(headers, l3 + 4, 0)?;
             put16(headers, l3 + 10, 0)?;
-            let check = !fold(sum(headers.get(l3..l4)?));
-            put16(headers, l3 + 10, check)?;
+            self.ip_sum = sum(headers.get(l3..l4)?);
+            let id = self.id.wrapping_add(self.index as u16);
+            put16(headers, l3 + 4, id)?;
+            put16(headers, l3 + 10, !fold(self.ip_sum + u64::from(id)))?;
         }
         if tcp {
             let mut flags = self.tcp_flags;
@@ -228,8 +245,7 @@ impl Cutter {
                 flags &= !CWR;
             }
             *headers.get_mut(l4 + 13)? = flags;
-            let seq = self.seq.wrapping_add(offset).to_be_bytes();
-            headers.get_mut(l4 + 4..l4 + 8)?.copy_from_slice(&seq);
+            put32(headers, l4 + 4, self.seq.wrapping_add(offset))?;
         } else {
             put16(headers, l4 + 4, u16::try_from(transport).ok()?)?;
         }
@@ -239,6 +255,12 @@ impl Cutter {
 
 /// Writes a big-endian u16.
 pub(crate) fn put16(bytes: &mut [u8], at: usize, value: u16) -> Option<()> {
+    *bytes.get_mut(at..)?.first_chunk_mut()? = value.to_be_bytes();
+    Some(())
+}
+
+/// Writes a big-endian u32.
+pub(crate) fn put32(bytes: &mut [u8], at: usize, value: u32) -> Option<()> {
     *bytes.get_mut(at..)?.first_chunk_mut()? = value.to_be_bytes();
     Some(())
 }

@@ -21,6 +21,7 @@
 //!         via: b,
 //!         hop: Some(Hop { carrier: 0, channel: 7 }),
 //!         message: 65_600,
+//!         slice: 65_600,
 //!         largest_frame: 1514,
 //!         offloads: Offloads::ALL,
 //!     })
@@ -51,6 +52,7 @@ mod checksum;
 mod counters;
 mod cut;
 mod ethernet;
+mod expected;
 mod frame;
 mod inbound;
 mod layers;

@@ -273,7 +273,9 @@ impl Switch {
         let whole = job.whole();
         let slicer = Some(member.offloads.has(Offloads::SLICES))
             .filter(|takes| *takes)
-            .and_then(|_| Slicer::new(job.flagged(&whole), whole.payload, member.message, self.run, whole.complete))
+            .and_then(|_| {
+                Slicer::new(job.flagged(&whole), whole.payload, member.slice_most(), self.run, whole.complete)
+            })
             .ok_or(Refusal::Drop(Reason::TooLong))?;
         self.run = next_run(self.run);
         Ok(Plan::Slices(slicer))

@@ -23,8 +23,10 @@ pub struct Member {
     pub via: NodeId,
     /// Where messages for it leave; `None` while it cannot be reached.
     pub hop: Option<Hop>,
-    /// The largest message of the whole path to it, in bytes.
+    /// The largest message of the first link of the path to it, in bytes.
     pub message: usize,
+    /// The largest message of the whole path, in bytes: slices must fit it, since nobody on the way can cut them.
+    pub slice: usize,
     /// The largest Ethernet frame its interface takes: MTU and 14 bytes. VLAN tags do not count.
     pub largest_frame: usize,
     /// What it takes.
@@ -35,6 +37,11 @@ impl Member {
     /// The largest IP packet its interface takes, in bytes.
     pub const fn mtu(&self) -> usize {
         self.largest_frame.saturating_sub(crate::Ethernet::LEN)
+    }
+
+    /// The largest message with a slice in it that arrives.
+    pub(crate) const fn slice_most(&self) -> usize {
+        if self.slice < self.message { self.slice } else { self.message }
     }
 
     /// It is linked to us, with nobody in between.

@@ -31,6 +31,7 @@ pub(crate) fn member(n: u32) -> Member {
         via: node(n),
         hop: Some(Hop { carrier: 0, channel: n }),
         message: 70_000,
+        slice: 70_000,
         largest_frame: 1514,
         offloads: Offloads::ALL,
     }

@@ -56,6 +56,11 @@ impl Control {
         self.set("set the MTU", |m| m.attributes.push(LinkAttribute::Mtu(mtu)))
     }
 
+    /// Limits the super-frames that the kernel makes for it, in bytes, headers included.
+    pub fn set_super_frame(&mut self, bytes: u32) -> Result<(), Error> {
+        self.set("limit super-frames", |m| m.attributes.push(LinkAttribute::GsoMaxSize(bytes)))
+    }
+
     /// Sets it up or down.
     pub fn set_up(&mut self, up: bool) -> Result<(), Error> {
         self.set(if up { "set the interface up" } else { "set the interface down" }, |m| {

@@ -11,6 +11,7 @@ mod harness;
 mod hostile;
 mod life;
 mod mtu;
+mod path;
 mod programs;
 mod relay;
 mod scripts;

@@ -14,5 +14,6 @@ mod members;
 mod messages;
 mod random;
 mod rng;
+mod sizes;
 mod station;
 mod world;

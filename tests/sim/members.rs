@@ -68,3 +68,30 @@ fn two_hundred_and_fifty_six_nodes_know_each_other() {
     assert_eq!((0..N).map(|p| w.times(p, tag)).sum::<usize>(), N - 2, "every other living one, once");
     assert!(w.wrong.is_empty(), "{:?}", w.wrong);
 }
+
+/// `PROTOCOL 4.5`: two nodes that reach different members agree nonetheless, beside a node that does not relay and at the
+/// end of the hop limit; they fall silent, and find each other when a way opens.
+#[test]
+fn neighbours_that_reach_different_members_agree() {
+    let mut w = World::new(5);
+    for place in 0..14 {
+        let config = NodeConfig { relay: place != 3, ..w.config() };
+        w.add_with(config);
+    }
+    // 3 does not relay; the line from 3 to 13 is longer than a way may be.
+    w.line(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+    w.run(Duration::from_secs(20));
+    w.check_members();
+    w.check_silence(Duration::from_secs(20));
+    let around = w.join(2, 4);
+    w.run(Duration::from_secs(10));
+    w.check_members();
+    w.check_frames(200);
+    w.check_silence(Duration::from_secs(20));
+    w.kill(0);
+    w.cut(around);
+    w.run(Duration::from_secs(20));
+    w.check_members();
+    w.check_stories();
+    w.check_silence(Duration::from_secs(20));
+}

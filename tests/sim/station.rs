@@ -136,6 +136,7 @@ fn publish(me: usize, node: &Node, cables: &[Cable]) -> Table {
             via: route.map_or(record.node, |r| r.via),
             hop: way.map(|(cable, _)| Hop { carrier: 0, channel: cable as u32 }),
             message: way.map_or(0, |(_, peer)| peer.message as usize),
+            slice: route.map_or(0, |r| r.message as usize),
             largest_frame: there.frame as usize,
             offloads: Offloads::from_bits(there.offloads),
         });

@@ -256,6 +256,10 @@ impl<C: Carrier> Carrier for Fault<C> {
         self.inner.limits(channel)
     }
 
+    fn resize(&mut self, channel: Channel, message: usize) {
+        self.inner.resize(channel, message);
+    }
+
     fn reserve(&mut self, channel: Channel, most: usize) -> Result<Slot<'_>, SendError> {
         self.staged = !self.is_idle();
         if !self.staged {

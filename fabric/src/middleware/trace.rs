@@ -121,6 +121,10 @@ impl<C: Carrier> Carrier for Trace<C> {
         self.inner.limits(channel)
     }
 
+    fn resize(&mut self, channel: Channel, message: usize) {
+        self.inner.resize(channel, message);
+    }
+
     fn reserve(&mut self, channel: Channel, most: usize) -> Result<Slot<'_>, SendError> {
         self.staging.reserve(&mut self.inner, channel, most)
     }

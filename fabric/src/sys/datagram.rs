@@ -1,9 +1,10 @@
 //! Many datagrams in one system call, and many in one datagram (`UDP_SEGMENT`, `UDP_GRO`).
 
+use super::{Control, Source, local_of, put_control};
 use crate::Message;
 use std::{
     io, mem,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     os::fd::{AsRawFd, BorrowedFd},
     ptr,
 };
@@ -20,9 +21,6 @@ const SEGMENTS: usize = 64;
 const RUN: usize = 65_000;
 /// Bytes that one datagram or run can fill.
 const SLOT: usize = 65_536;
-
-/// Room for one control message with a number in it, aligned for its header.
-type Control = [u64; 4];
 
 /// Builds and makes `sendmmsg` calls. It keeps its arrays between calls, but nothing in them.
 pub(crate) struct Sender {
@@ -49,19 +47,20 @@ impl Sender {
         Sender {
             pieces: Vec::with_capacity(PIECES),
             headers: Vec::with_capacity(GROUPS),
-            controls: vec![[0; 4]; GROUPS],
+            controls: vec![Control::default(); GROUPS],
             sizes: Vec::with_capacity(GROUPS),
         }
     }
 
     /// Sends as many of the messages as one call takes. With `segment`, messages of one length go as runs. No message
-    /// has more than [`PIECES_PER_GROUP`] pieces, and there is at least one.
+    /// has more than [`PIECES_PER_GROUP`] pieces, and there is at least one. They leave from `source` where one is told.
     pub(crate) fn send(
         &mut self,
         socket: BorrowedFd<'_>,
         address: &socket2::SockAddr,
         messages: &[Message<'_>],
         segment: bool,
+        source: Option<&Source>,
     ) -> Sent {
         let mut rest = messages;
         while self.sizes.len() < GROUPS
@@ -89,7 +88,7 @@ impl Sender {
             }
             self.sizes.push(count);
             let group = self.sizes.len() - 1;
-            self.close_group(group, from, address, if count > 1 { len as u16 } else { 0 });
+            self.close_group(group, from, address, if count > 1 { len as u16 } else { 0 }, source);
         }
         let sent = self.call(socket);
         self.pieces.clear();
@@ -110,7 +109,14 @@ impl Sender {
         true
     }
 
-    fn close_group(&mut self, group: usize, from: usize, address: &socket2::SockAddr, segment: u16) {
+    fn close_group(
+        &mut self,
+        group: usize,
+        from: usize,
+        address: &socket2::SockAddr,
+        segment: u16,
+        source: Option<&Source>,
+    ) {
         // SAFETY: a header of zeros is a header of nothing.
         let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
         header.msg_hdr.msg_name = address.as_ptr().cast_mut().cast();
@@ -119,20 +125,18 @@ impl Sender {
             header.msg_hdr.msg_iov = pieces.as_mut_ptr();
             header.msg_hdr.msg_iovlen = pieces.len() as _;
         }
-        if segment > 0
+        if (segment > 0 || source.is_some())
             && let Some(control) = self.controls.get_mut(group)
         {
-            header.msg_hdr.msg_control = control.as_mut_ptr().cast();
-            // SAFETY: the control room holds one header and a u16 (CMSG_SPACE(2) <= 32) and is aligned for both; so
-            // CMSG_FIRSTHDR points into it, and CMSG_DATA too.
-            unsafe {
-                header.msg_hdr.msg_controllen = libc::CMSG_SPACE(2) as _;
-                let first = libc::CMSG_FIRSTHDR(&header.msg_hdr);
-                (*first).cmsg_level = libc::SOL_UDP;
-                (*first).cmsg_type = libc::UDP_SEGMENT;
-                (*first).cmsg_len = libc::CMSG_LEN(2) as _;
-                libc::CMSG_DATA(first).cast::<u16>().write_unaligned(segment);
+            let mut used = 0;
+            if segment > 0 {
+                used = put_control(control, used, libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes());
             }
+            if let Some(source) = source {
+                used = source.put(control, used);
+            }
+            header.msg_hdr.msg_control = control.as_mut_ptr();
+            header.msg_hdr.msg_controllen = used as _;
         }
         self.headers.push(header);
     }
@@ -165,6 +169,8 @@ pub(crate) struct Datagram {
     /// Length of each datagram in it but the last.
     pub(crate) segment: usize,
     pub(crate) source: Option<SocketAddr>,
+    /// The address of this host that it was sent to, where the socket asks for it.
+    pub(crate) local: Option<IpAddr>,
     pub(crate) truncated: bool,
 }
 
@@ -175,14 +181,17 @@ pub(crate) struct Receiver {
     pieces: Vec<libc::iovec>,
     names: Vec<libc::sockaddr_storage>,
     controls: Vec<Control>,
+    /// The socket asks where datagrams were sent to.
+    locals: bool,
 }
 
 // SAFETY: the pointers in the arrays are set anew at each call and point into the other fields.
 unsafe impl Send for Receiver {}
 
 impl Receiver {
-    /// A receiver with so many slots. Their memory is only touched when datagrams come.
-    pub(crate) fn new(slots: usize) -> Receiver {
+    /// A receiver with so many slots. Their memory is only touched when datagrams come. With `locals` it reads where
+    /// each was sent to.
+    pub(crate) fn new(slots: usize, locals: bool) -> Receiver {
         // SAFETY: zeros are a valid header, piece and name.
         let (header, piece, name) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
         Receiver {
@@ -190,7 +199,8 @@ impl Receiver {
             headers: vec![header; slots],
             pieces: vec![piece; slots],
             names: vec![name; slots],
-            controls: vec![[0; 4]; slots],
+            controls: vec![Control::default(); slots],
+            locals,
         }
     }
 
@@ -206,7 +216,7 @@ impl Receiver {
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             header.msg_hdr.msg_iov = piece;
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = control.as_mut_ptr().cast();
+            header.msg_hdr.msg_control = control.as_mut_ptr();
             header.msg_hdr.msg_controllen = size_of::<Control>() as _;
             header.msg_hdr.msg_flags = 0;
         }
@@ -225,7 +235,8 @@ impl Receiver {
         let len = (header.msg_len as usize).min(SLOT);
         let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         let segment = segment_of(&header.msg_hdr).filter(|segment| *segment > 0).unwrap_or(len);
-        Some(Datagram { len, segment, source: source_of(self.names.get(slot)?), truncated })
+        let local = if self.locals { local_of(&header.msg_hdr) } else { None };
+        Some(Datagram { len, segment, source: source_of(self.names.get(slot)?), local, truncated })
     }
 
     /// Bytes of a slot; none when they are not inside.

@@ -13,7 +13,7 @@ use crate::{
 use std::{
     collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
 };
@@ -64,8 +64,9 @@ impl Udp {
     /// both versions.
     pub fn bind(address: SocketAddr) -> Result<Udp, UdpError> {
         let cursor = Cursor { filled: 0, slot: 0, at: 0, ask: ASK_LEAST };
-        let slots = Slots { receiver: Receiver::new(BATCH), cursor };
-        Ok(Udp::with(Arc::new(Bound::new(address)?), Inbox::Slots(slots)))
+        let bound = Bound::new(address)?;
+        let slots = Slots { receiver: Receiver::new(BATCH, bound.sources().is_some()), cursor };
+        Ok(Udp::with(Arc::new(bound), Inbox::Slots(slots)))
     }
 
     /// Another handle that sends on the same socket and never receives. It has channels of its own.
@@ -83,14 +84,6 @@ impl Udp {
         if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
             route.message = bytes.min(65_507);
             route.fixed = true;
-        }
-    }
-
-    /// Asks the kernel again what the path of a channel takes, after routes or interfaces changed.
-    pub fn probe(&mut self, channel: Channel) {
-        if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
-            route.probe();
-            route.segment = true;
         }
     }
 
@@ -128,6 +121,25 @@ fn judge(error: &io::Error, route: &mut Route, messages: usize) -> Verdict {
         }
         Some(libc::EIO | libc::EOPNOTSUPP | libc::ENOPROTOOPT) if messages > 1 => Verdict::NoRuns,
         _ => Verdict::Lost,
+    }
+}
+
+/// Whether an error may come from an address that the host had and has no more.
+fn is_of_address(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EADDRNOTAVAIL | libc::ENETUNREACH))
+}
+
+/// Notes where a datagram was sent to, so that answers leave from there.
+fn note_local(socket: &Bound, routes: &mut [Option<Route>], origin: Origin, from: SocketAddr, local: IpAddr) {
+    let news = match origin {
+        Origin::Channel(channel) => match routes.get_mut(channel.0 as usize) {
+            Some(Some(route)) => route.own.set(local, socket.local().is_ipv6()),
+            _ => false,
+        },
+        Origin::Stranger(_) => true,
+    };
+    if let (Some(sources), true) = (socket.sources(), news) {
+        sources.note(from, local);
     }
 }
 
@@ -173,6 +185,12 @@ impl Carrier for Udp {
         Some(Limits { message: route.message, in_place: false })
     }
 
+    fn resize(&mut self, channel: Channel, message: usize) {
+        if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
+            route.resize(message);
+        }
+    }
+
     fn reserve(&mut self, channel: Channel, _most: usize) -> Result<Slot<'_>, SendError> {
         self.limits(channel).map_or(Err(SendError::NotOpen), |_| Err(SendError::NotInPlace))
     }
@@ -193,12 +211,17 @@ impl Carrier for Udp {
         while let Some(rest @ [_, ..]) = messages.get(done..good) {
             self.counts.calls += 1;
             let bytes = |count: usize| rest.iter().take(count).map(Message::len).sum::<usize>() as u64;
-            match self.sender.send(self.socket.as_fd(), &route.name, rest, route.segment) {
+            let source = match self.socket.sources() {
+                Some(sources) => route.own.source(sources, route.address, self.socket.local().is_ipv6()),
+                None => None,
+            };
+            match self.sender.send(self.socket.as_fd(), &route.name, rest, route.segment, source) {
                 Sent::Messages(count) => {
                     self.counts.sent += count as u64;
                     self.counts.sent_bytes += bytes(count);
                     done += count.max(1);
                 }
+                Sent::Failed { error, .. } if is_of_address(&error) && route.own.forget() => {}
                 Sent::Failed { messages: count, error } => match judge(&error, route, count) {
                     Verdict::Full => {
                         route.wanted = true;
@@ -254,18 +277,25 @@ impl Carrier for Udp {
                 }
                 (None, _) => None,
             };
-            match origin {
-                Some(origin) if !datagram.truncated => {
-                    let bytes = receiver.bytes(cursor.slot, cursor.at, datagram.segment.min(datagram.len - cursor.at));
-                    self.counts.received += 1;
-                    self.counts.received_bytes += bytes.len() as u64;
-                    let _ = batch.try_push(Received { origin, bytes: View::from(bytes) });
-                    cursor.at += bytes.len();
-                }
-                _ => {
-                    self.counts.malformed += 1;
-                    cursor.at = datagram.len;
-                }
+            if let (Some(origin), Some(from), Some(local)) = (origin, datagram.source, datagram.local) {
+                note_local(&self.socket, &mut self.routes, origin, from, local);
+            }
+            let Some(origin) = origin.filter(|_| !datagram.truncated) else {
+                self.counts.malformed += 1;
+                (cursor.slot, cursor.at) = (cursor.slot + 1, 0);
+                continue;
+            };
+            let rest = receiver.bytes(cursor.slot, cursor.at, datagram.len - cursor.at);
+            let room = batch.remaining_capacity();
+            if rest.is_empty() {
+                batch.push(Received { origin, bytes: View::EMPTY });
+                self.counts.received += 1;
+            }
+            for bytes in rest.chunks(datagram.segment.max(1)).take(room) {
+                batch.push(Received { origin, bytes: View::from(bytes) });
+                cursor.at += bytes.len();
+                self.counts.received += 1;
+                self.counts.received_bytes += bytes.len() as u64;
             }
             if cursor.at >= datagram.len {
                 (cursor.slot, cursor.at) = (cursor.slot + 1, 0);

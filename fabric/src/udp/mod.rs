@@ -7,7 +7,8 @@
 mod carrier;
 mod route;
 mod socket;
+mod source;
 
 pub use carrier::Udp;
-pub use route::message_most;
+pub use route::{message_most, path_message};
 pub use socket::UdpError;

@@ -1,5 +1,6 @@
 //! What one peer's path takes.
 
+use super::source::Own;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{io, net::SocketAddr};
 
@@ -19,11 +20,22 @@ pub(super) struct Route {
     pub(super) segment: bool,
     /// A message was refused because the socket was full.
     pub(super) wanted: bool,
+    /// Where its datagrams leave from.
+    pub(super) own: Own,
 }
 
 impl Route {
     pub(super) fn new(address: SocketAddr, name: SockAddr) -> Route {
-        Route { address, name, message: message_most(address), fixed: false, segment: true, wanted: false }
+        let message = message_most(address);
+        Route { address, name, message, fixed: false, segment: true, wanted: false, own: Own::default() }
+    }
+
+    /// Takes what somebody else found the path to take.
+    pub(super) fn resize(&mut self, message: usize) {
+        if message < self.message || !self.fixed {
+            self.message = message;
+        }
+        self.segment = true;
     }
 
     /// Asks again what the path takes; whether it is less than before.
@@ -37,10 +49,23 @@ impl Route {
     }
 }
 
-/// The largest message that the path to `address` takes, in bytes: its MTU without the headers of IP and UDP.
+/// The largest message that the path to `address` takes, in bytes: its MTU without the headers of IP and UDP. Where the
+/// kernel knows no path, what nearly every one takes.
 pub fn message_most(address: SocketAddr) -> usize {
+    path_message(address).unwrap_or_else(|_| payload(MTU_GUESS, address))
+}
+
+/// The largest message that the path to `address` takes as the kernel knows it now, in bytes.
+///
+/// # Errors
+/// The kernel knows no path.
+pub fn path_message(address: SocketAddr) -> io::Result<usize> {
+    path_mtu(address).map(|mtu| payload(mtu, address))
+}
+
+fn payload(mtu: usize, address: SocketAddr) -> usize {
     let (headers, datagram_most) = if address.is_ipv4() { (28, 65_507) } else { (48, 65_487) };
-    path_mtu(address).unwrap_or(MTU_GUESS).saturating_sub(headers).min(datagram_most)
+    mtu.saturating_sub(headers).min(datagram_most)
 }
 
 fn path_mtu(address: SocketAddr) -> io::Result<usize> {

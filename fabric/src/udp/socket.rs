@@ -1,5 +1,6 @@
 //! The socket under the carrier.
 
+use super::source::Sources;
 use crate::sys;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
@@ -38,6 +39,8 @@ pub enum UdpError {
 pub(super) struct Bound {
     socket: Socket,
     local: SocketAddr,
+    /// Where it is bound to no address of its own.
+    sources: Option<Sources>,
 }
 
 impl Bound {
@@ -55,7 +58,13 @@ impl Bound {
         }
         socket.bind(&address.into()).map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?.as_socket().unwrap_or(address);
-        let bound = Bound { socket, local };
+        let mut bound = Bound { socket, local, sources: None };
+        if local.ip().is_unspecified() {
+            match sys::ask_for_local(bound.as_fd(), local.is_ipv6()) {
+                Ok(()) => bound.sources = Some(Sources::default()),
+                Err(error) => log::warn!("udp {local}: answers leave from where the kernel wants: {error}"),
+            }
+        }
         bound.widen();
         Ok(bound)
     }
@@ -72,6 +81,11 @@ impl Bound {
         if let Err(error) = sys::set_option(fd, libc::SOL_UDP, libc::UDP_GRO, 1) {
             log::info!("udp {}: the kernel does not coalesce datagrams: {error}", self.local);
         }
+    }
+
+    /// Where peers sent to, when that is not the address it is bound to.
+    pub(super) fn sources(&self) -> Option<&Sources> {
+        self.sources.as_ref()
     }
 
     pub(super) fn local(&self) -> SocketAddr {

@@ -76,5 +76,3 @@ pub(crate) const RTO_LEAST: Duration = Duration::from_millis(10);
 pub(crate) const RTO_MOST: Duration = Duration::from_secs(2);
 /// So many messages sent later and acknowledged make one lost.
 pub(crate) const REORDER: u64 = 3;
-/// What a message may have, in bytes, that passes nodes in between: their links may be smaller than the first one.
-pub(crate) const RELAYED: usize = 576;

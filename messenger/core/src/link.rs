@@ -12,6 +12,7 @@
 
 use crate::{
     Incarnation, LinkId, Name, NodeId, Time,
+    registry::Aside,
     wire::{Flags, Header, Heartbeat, Hello, Kind, LinkBody, Refusal, VERSION},
 };
 use alloc::{collections::VecDeque, vec::Vec};
@@ -106,6 +107,8 @@ pub struct LinkPeer {
     pub incarnation: Incarnation,
     /// Largest message it takes on this link, in bytes; ours is counted in.
     pub message: u32,
+    /// What it said, ours not counted in.
+    told: u32,
     pub(crate) session: u32,
     interval: Duration,
 }
@@ -156,9 +159,17 @@ pub struct Link {
     changes: u32,
     /// The next comparison of registries is due: until digests agree, then never.
     pub(crate) sync_at: Option<Time>,
+    /// The peer is asked for its digest then.
+    pub(crate) ask_at: Option<Time>,
     pub(crate) sync_wait: Duration,
+    /// When the peer is told again what this end takes now, and how often yet.
+    tell: Option<(Time, u8)>,
+    /// What the peer has and this node does not keep.
+    pub(crate) aside: Aside,
 }
 
+/// A new size of message is told so often: a hello may be lost.
+const TELL_TIMES: u8 = 3;
 const GREET_FIRST: Duration = Duration::from_millis(50);
 const GREET_LONGEST: Duration = Duration::from_millis(1_000);
 const GREET_LIMIT: Duration = Duration::from_secs(5);
@@ -184,7 +195,10 @@ impl Link {
             stale: 0,
             changes: 0,
             sync_at: None,
+            ask_at: None,
             sync_wait: SYNC_FIRST,
+            tell: None,
+            aside: Aside::default(),
         }
     }
 
@@ -250,7 +264,8 @@ impl Link {
             LinkState::Greeting => Some(self.greet_at),
             LinkState::Up | LinkState::Quiesced => {
                 let heartbeat = self.last_sent + me.interval;
-                [Some(heartbeat), self.deadline(me), self.sync_at].into_iter().flatten().min()
+                let tell = self.tell.map(|(at, _)| at);
+                [Some(heartbeat), self.deadline(me), self.sync_at, self.ask_at, tell].into_iter().flatten().min()
             }
         }
     }
@@ -272,6 +287,9 @@ impl Link {
         self.stamp = None;
         self.rtt = None;
         self.sync_at = None;
+        self.ask_at = None;
+        self.tell = None;
+        self.aside.clear();
         self.greet_at = now;
         self.greet_wait = GREET_FIRST;
     }
@@ -315,6 +333,10 @@ impl Link {
                 self.greet_at = now + self.greet_wait;
                 self.greet_wait = (self.greet_wait * 2).min(GREET_LONGEST);
             }
+            LinkState::Up | LinkState::Quiesced if self.tell.is_some_and(|(at, _)| at <= now) => {
+                self.tell = self.tell.and_then(|(_, left)| Some((now + me.interval, left.checked_sub(1)?)));
+                self.greet(now, me, out);
+            }
             LinkState::Up | LinkState::Quiesced if self.last_sent + me.interval <= now => {
                 self.beat(now, me, digest, false, out);
             }
@@ -340,7 +362,7 @@ impl Link {
 
     pub(crate) fn beat(&mut self, now: Time, me: &Identity, digest: u64, answer: bool, out: &mut Outbox) {
         let (echo, held) = self.stamp.map_or((0, 0), |(echo, at)| (echo, now.since(at).as_nanos() as u64));
-        let sent = now.as_nanos().max(1);
+        let (sent, digest) = (now.as_nanos().max(1), digest ^ self.aside.digest());
         self.say(now, me, &LinkBody::Heartbeat(Heartbeat { answer, sent, echo, held, digest }), out);
     }
 
@@ -361,6 +383,11 @@ impl Link {
         }
     }
 
+    /// Whether the peer's digest is what this node has, records set aside counted in.
+    pub(crate) fn agrees(&self, beat: &Heartbeat, digest: u64) -> bool {
+        beat.digest == digest ^ self.aside.digest()
+    }
+
     /// Whether `session` is the peer's present one; counts if it is not.
     pub(crate) fn is_present(&mut self, session: u32) -> bool {
         let present = self.peer.as_ref().is_some_and(|p| p.session == session);
@@ -376,6 +403,7 @@ impl Link {
             name: hello.name.clone(),
             incarnation: hello.incarnation,
             message: hello.message.min(self.spec.message),
+            told: hello.message,
             session,
             interval: Duration::from_millis(u64::from(hello.interval_ms.max(1))),
         });
@@ -384,6 +412,24 @@ impl Link {
             self.enter(now, LinkState::Up, Reason::Greeted);
         }
         up
+    }
+
+    /// The carrier takes messages of another size from now on; the peer is to know. Returns whether the link's size is
+    /// another one by that.
+    pub(crate) fn resize(&mut self, now: Time, message: u32) -> bool {
+        self.spec.message = message;
+        let live = self.is_live();
+        if live {
+            self.tell = Some((now, TELL_TIMES - 1));
+        }
+        let Some(peer) = &mut self.peer else { return false };
+        let old = core::mem::replace(&mut peer.message, peer.told.min(message));
+        live && old != peer.message
+    }
+
+    /// Does not greet before that time.
+    pub(crate) fn wait_until(&mut self, at: Time) {
+        self.greet_at = self.greet_at.max(at);
     }
 
     pub(crate) fn refuse(&mut self, now: Time, why: Refusal) {

@@ -12,17 +12,20 @@ pub struct Route {
     pub via: NodeId,
     /// How many links the way has; 1 for a neighbour.
     pub hops: u8,
+    /// The largest message that every link of the way takes, in bytes.
+    pub message: u32,
 }
 
-/// Finds the ways from `me`, whose conduits' active links are `neighbours`, to all members. Both ends must tell of a
-/// connection for it to count; only a member that relays is passed through. Ties go to the lower node number.
+/// Finds the ways from `me`, whose conduits' active links and their largest messages are `neighbours`, to all members. Both
+/// ends must tell of a connection for it to count; only a member that relays is passed through. Ties go to the lower node
+/// number.
 pub(crate) fn routes(
     me: NodeId,
-    neighbours: &BTreeMap<NodeId, LinkId>,
+    neighbours: &BTreeMap<NodeId, (LinkId, u32)>,
     registry: &Registry,
 ) -> BTreeMap<NodeId, Route> {
     let mut found: BTreeMap<NodeId, Route> =
-        neighbours.iter().map(|(&via, &link)| (via, Route { link, via, hops: 1 })).collect();
+        neighbours.iter().map(|(&via, &(link, message))| (via, Route { link, via, hops: 1, message })).collect();
     let mut queue: VecDeque<NodeId> = neighbours.keys().copied().collect();
     while let Some(node) = queue.pop_front() {
         let Some(route) = found.get(&node).copied() else { continue };
@@ -34,8 +37,10 @@ pub(crate) fn routes(
             if next == me || found.contains_key(&next) {
                 continue;
             }
-            if registry.get(next).is_some_and(|e| e.record.neighbours.binary_search(&node).is_ok()) {
-                found.insert(next, Route { hops: route.hops + 1, ..route });
+            let there = registry.get(next).filter(|e| e.record.neighbours.binary_search(&node).is_ok());
+            if let Some(there) = there {
+                let message = route.message.min(entry.record.message_to(next)).min(there.record.message_to(node));
+                found.insert(next, Route { hops: route.hops + 1, message, ..route });
                 queue.push_back(next);
             }
         }
@@ -58,6 +63,7 @@ mod tests {
         for &(node, neighbours) in edges {
             let mut record = sample_record(node, 1);
             record.neighbours = neighbours.iter().map(|&n| id(n)).collect();
+            record.messages.clear();
             record.relay = relay(node);
             registry.insert(Entry::new(record));
         }
@@ -65,8 +71,27 @@ mod tests {
     }
 
     fn ways(registry: &Registry) -> Vec<(u32, u32, u8)> {
-        let neighbours = BTreeMap::from([(id(2), LinkId(20)), (id(3), LinkId(30))]);
-        routes(id(1), &neighbours, registry).iter().map(|(n, r)| (n.get(), r.via.get(), r.hops)).collect()
+        found(registry).iter().map(|(n, r)| (n.get(), r.via.get(), r.hops)).collect()
+    }
+
+    fn found(registry: &Registry) -> BTreeMap<NodeId, Route> {
+        let neighbours = BTreeMap::from([(id(2), (LinkId(20), 9_000)), (id(3), (LinkId(30), 1_472))]);
+        routes(id(1), &neighbours, registry)
+    }
+
+    /// What one end of a link tells is enough, and who tells nothing sets no limit.
+    #[test]
+    fn the_narrowest_link_of_a_way_limits_its_messages() {
+        let mut all = registry(&[(2, &[1, 4]), (3, &[1]), (4, &[2, 5]), (5, &[4])], |_| true);
+        let messages = |r: &Registry| [3, 4, 5].map(|n| found(r)[&id(n)].message);
+        assert_eq!(messages(&all), [1_472, 9_000, 9_000]);
+        for (node, told, expected) in [(2, [9_000, 5_000], [5_000, 5_000]), (5, [600, 0], [5_000, 600])] {
+            let mut record = all.get(id(node)).unwrap().record.clone();
+            record.version += 1;
+            record.messages = told[..record.neighbours.len()].to_vec();
+            all.insert(Entry::new(record));
+            assert_eq!(messages(&all)[1..], expected);
+        }
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub struct Config {
     pub queues: usize,
     /// How long a lane looks for work before it sleeps.
     pub spin: Duration,
+    /// Processors that lanes are bound to, in turn; none to leave them free.
+    pub cpus: Vec<usize>,
     /// A capture file of everything on the carriers.
     pub pcap: Option<PathBuf>,
     /// Links to other nodes of this host through shared memory.
@@ -121,6 +123,13 @@ pub const RUN_DIR: &str = "/run/minet";
 /// The fabric of whoever names none.
 pub const FABRIC: &str = "default";
 
+/// MTU of an interface unless told otherwise, in bytes.
+pub const MTU: u32 = 1500;
+/// The same, of a node all of whose carriers stay on its host.
+pub const MTU_ON_ONE_HOST: u32 = 65_000;
+
+/// Processors that can be named.
+const CPUS: usize = 1024;
 /// Interfaces of one node.
 const SEGMENTS: usize = 16;
 
@@ -135,6 +144,7 @@ struct File {
     relay: Option<bool>,
     queues: Option<usize>,
     spin_us: Option<u64>,
+    cpus: Option<Vec<usize>>,
     pcap: Option<PathBuf>,
     #[serde(default)]
     shm: ShmFile,
@@ -215,6 +225,8 @@ pub struct Overrides {
     pub no_shm: bool,
     /// `--queues`
     pub queues: Option<usize>,
+    /// `--cpus`
+    pub cpus: Vec<usize>,
     /// `--pcap`
     pub pcap: Option<PathBuf>,
 }
@@ -263,6 +275,10 @@ impl Config {
         let insecure = over.insecure || file.insecure.unwrap_or(false);
         let udp = over.listen.or(file.udp.listen);
         check("queues", queues, (1..=8).contains(&queues), "it must be 1 to 8")?;
+        let cpus = if over.cpus.is_empty() { file.cpus.unwrap_or_default() } else { over.cpus.clone() };
+        for cpu in &cpus {
+            check("cpus", cpu, *cpu < CPUS, "a processor's number must be 0 to 1023")?;
+        }
         check("spin_us", spin, spin <= 10_000, "it must be at most 10000")?;
         let ring_ok = (256..=65_536).contains(&ring_kib) && ring_kib.is_power_of_two();
         check("shm.ring_kib", ring_kib, ring_ok, "it must be a power of two from 256 to 65536")?;
@@ -293,7 +309,9 @@ impl Config {
         let peers = distinct;
         let count = file.segment.len();
         check("segment", count, count <= SEGMENTS, "a node has at most 16 interfaces")?;
-        let segments: Vec<Segment> = file.segment.into_iter().map(segment).collect::<Result<_, _>>()?;
+        let on_one_host = udp.is_none();
+        let segments: Vec<Segment> =
+            file.segment.into_iter().map(|s| segment(s, on_one_host)).collect::<Result<_, _>>()?;
         for (i, s) in segments.iter().enumerate() {
             let twice = segments.iter().take(i).any(|t| t.name == s.name || t.interface == s.interface);
             check("segment", &s.name, !twice, "every segment needs a name and an interface of its own")?;
@@ -306,6 +324,7 @@ impl Config {
             relay: file.relay.unwrap_or(true),
             queues,
             spin: Duration::from_micros(spin),
+            cpus,
             pcap: over.pcap.clone().or(file.pcap),
             shm: !over.no_shm && file.shm.enable.unwrap_or(true),
             ring: ring_kib * 1024,
@@ -319,9 +338,12 @@ impl Config {
     }
 }
 
-fn segment(file: SegmentFile) -> Result<Segment, ConfigError> {
+fn segment(file: SegmentFile, on_one_host: bool) -> Result<Segment, ConfigError> {
     let interface = file.interface.unwrap_or_else(|| "minet0".into());
-    let mtu = file.mtu.unwrap_or(1500);
+    let learn = file.learn.unwrap_or(false);
+    // Memory carries any size, and a large one costs the kernel less. A bridge would take it over for all its ports.
+    let large = on_one_host && file.mode == Mode::Tap && !learn;
+    let mtu = file.mtu.unwrap_or(if large { MTU_ON_ONE_HOST } else { MTU });
     let fine = (1..=15).contains(&interface.len())
         && !interface.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control() || c == '%')
         && !matches!(&*interface, "." | "..");
@@ -333,7 +355,7 @@ fn segment(file: SegmentFile) -> Result<Segment, ConfigError> {
         mtu,
         mode: file.mode,
         addresses: file.addresses,
-        learn: file.learn.unwrap_or(false),
+        learn,
         broadcast_limit: file.broadcast_limit.unwrap_or(10_000),
     })
 }
@@ -370,7 +392,7 @@ mod tests {
         let config = Config::new(None, &Overrides { name: Some("a".into()), ..Overrides::default() }).unwrap();
         assert_eq!((&*config.name, config.id, &*config.fabric), ("a", NodeId::from_name("a"), "default"));
         assert_eq!(config.segments.len(), 1);
-        assert_eq!((&*config.segments[0].interface, config.segments[0].mtu), ("minet0", 1500));
+        assert_eq!((&*config.segments[0].interface, config.segments[0].mtu), ("minet0", MTU_ON_ONE_HOST));
     }
 
     #[test]

@@ -122,7 +122,8 @@ const NEAR_THE_END: u32 = 0xffff_fff0;
 
 impl Exchange {
     pub(crate) fn new(me: NodeId, life: Incarnation, limits: Limits, now: Time) -> Exchange {
-        let limits = Limits { ports: limits.ports.min(65_535), targets: limits.targets.min(65_536), ..limits };
+        let (ports, targets) = (limits.ports.min(65_535), limits.targets.min(65_536));
+        let limits = Limits { ports, targets, tickets: limits.tickets.min(1 << 31), ..limits };
         Exchange {
             me,
             life,
@@ -168,10 +169,10 @@ impl Exchange {
         if self.closed { Err(Status::new(Code::NotOpen)) } else { Ok(()) }
     }
 
-    /// A number for a message that nobody waits for. It is none of a ticket's: no ticket has that place.
+    /// A number for a message that nobody waits for. It is no ticket's: bit 31 is set, and no ticket has such a place.
     pub(crate) fn next_number(&mut self) -> u64 {
         self.numbers = self.numbers.wrapping_add(1);
-        self.numbers | u64::from(u32::MAX)
+        self.numbers << 1 & 0xffff_ffff_0000_0000 | self.numbers & 0x7fff_ffff | 0x8000_0000
     }
 
     pub(crate) fn tell(&mut self, delivery: Delivery) {

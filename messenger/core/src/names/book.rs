@@ -22,6 +22,8 @@ pub(crate) struct Book {
     me: NodeId,
     entries: BTreeMap<Place, Arc<Entry>>,
     names: BTreeMap<Name, BTreeSet<Place>>,
+    /// How many names each node has.
+    counts: BTreeMap<NodeId, usize>,
     /// This node's own changes, the last one of version `version`.
     changes: VecDeque<(PortId, Option<Arc<Entry>>)>,
     version: u64,
@@ -31,7 +33,15 @@ pub(crate) struct Book {
 
 impl Book {
     pub(crate) fn new(me: NodeId) -> Book {
-        Book { me, entries: BTreeMap::new(), names: BTreeMap::new(), changes: VecDeque::new(), version: 0, claims: 0 }
+        Book {
+            me,
+            entries: BTreeMap::new(),
+            names: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            changes: VecDeque::new(),
+            version: 0,
+            claims: 0,
+        }
     }
 
     /// Raised at each change of this node's own names.
@@ -46,6 +56,11 @@ impl Book {
 
     pub(crate) fn get(&self, place: Place) -> Option<&Arc<Entry>> {
         self.entries.get(&place)
+    }
+
+    /// How many names a node has.
+    pub(crate) fn count(&self, node: NodeId) -> usize {
+        self.counts.get(&node).copied().unwrap_or(0)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Place, &Arc<Entry>)> {
@@ -67,11 +82,18 @@ impl Book {
             self.note(place.1, Some(entry.clone()));
         }
         self.entries.insert(place, entry);
+        *self.counts.entry(place.0).or_default() += 1;
         old
     }
 
     pub(crate) fn remove(&mut self, place: Place) -> Option<Arc<Entry>> {
         let old = self.entries.remove(&place)?;
+        if let Some(count) = self.counts.get_mut(&place.0) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&place.0);
+            }
+        }
         if let Some(places) = self.names.get_mut(&old.name) {
             places.remove(&place);
             if places.is_empty() {

@@ -5,11 +5,14 @@ use crate::{
     NodeId, Payload, PortId,
     delivery::Delivery,
     exchange::Exchange,
+    limits::PROPERTIES,
     stream::Outgoing,
     wire::{Entry, Flags, Kind, Names, Priority, Scope, SubHeader},
 };
 use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 
+/// Names of one node: as many as it can have ports.
+const NAMES: usize = 65_535;
 /// So many tellings of names may be under way to one peer; meanwhile changes gather.
 const UNDER_WAY: usize = 2;
 
@@ -78,6 +81,8 @@ impl Exchange {
         }
         for (port, entry) in names.changes {
             match entry {
+                // More than a node can have is a lie.
+                Some(e) if self.book.count(node) >= NAMES || e.properties.len() > PROPERTIES => {}
                 Some(entry) => self.name_port((node, port), entry),
                 None => self.unname_port((node, port)),
             }

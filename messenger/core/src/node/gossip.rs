@@ -8,17 +8,27 @@ use super::{Event, Node};
 use crate::{
     LinkId, NodeId, Time,
     link::{Link, Reason, SYNC_FIRST, SYNC_LONGEST},
-    registry::{self, Entry},
+    registry::{self, Edition, Entry},
     wire::{Announce, Header, Heartbeat, LinkBody, Record},
 };
-use alloc::vec::Vec;
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+/// Records that may wait to be taken up.
+const NEWS: usize = 128;
 
 impl Node {
     pub(super) fn handle_heartbeat(&mut self, now: Time, id: LinkId, beat: &Heartbeat) {
         let digest = self.registry.digest();
         let Some(link) = self.links.get_mut(&id) else { return };
         link.measure(now, beat);
-        if beat.digest == digest {
+        if beat.answer && !link.agrees(beat, digest) {
+            // Perhaps the end of all that the peer has.
+            link.aside.sweep();
+        }
+        if link.agrees(beat, digest) {
             link.sync_at = None;
             link.sync_wait = SYNC_FIRST;
         } else if link.sync_at.is_none() {
@@ -29,9 +39,13 @@ impl Node {
         }
     }
 
-    /// Sends all there is to a neighbour that was found to hold something else, and asks what it holds then.
+    /// Asks a neighbour for its digest if that is due; sends all there is to one that was found to hold something else.
     pub(super) fn compare_registry(&mut self, now: Time, id: LinkId) {
+        let digest = self.registry.digest();
         let Some(link) = self.links.get_mut(&id) else { return };
+        if link.ask_at.take_if(|at| *at <= now).is_some() && link.is_live() {
+            link.beat(now, &self.me, digest, true, &mut self.out);
+        }
         if !link.is_live() || link.sync_at.is_none_or(|at| at > now) {
             return;
         }
@@ -72,58 +86,84 @@ impl Node {
             self.send_record(now, id, node);
             // Make sure that it arrived: compare digests soon.
             if let Some(link) = self.links.get_mut(&id) {
-                let soon = now + SYNC_FIRST;
                 link.sync_wait = SYNC_FIRST;
-                link.sync_at = Some(link.sync_at.map_or(soon, |at| at.max(soon)));
+                link.ask_at.get_or_insert(now + SYNC_FIRST);
             }
         }
     }
 
+    /// Takes part of a record. A whole one waits until [`Node::settle`]: many often come together, and finding the ways
+    /// once is enough for all.
     pub(super) fn handle_announce(&mut self, now: Time, id: LinkId, part: &Announce<'_>) {
         let Some(entry) = self.registry.assemble(id, part) else { return };
-        let from = self.links.get(&id).and_then(Link::peer).map(|p| p.node);
         if entry.record.node == self.me.node {
             return self.handle_own_record(now, &entry.record);
         }
-        self.learn(now, from, entry);
+        self.news.push((id, entry));
+        self.news_at.get_or_insert(now);
+        if self.news.len() >= NEWS {
+            self.settle(now);
+        }
     }
 
-    fn learn(&mut self, now: Time, from: Option<NodeId>, entry: Entry) {
-        let node = entry.record.node;
-        let fresh = self.registry.get(node).is_none();
-        let same_ways = self.registry.get(node).is_some_and(|old| {
-            old.record.neighbours == entry.record.neighbours && old.record.relay == entry.record.relay
-        });
-        if !self.registry.insert(entry) {
+    /// Takes up the records that came: keeps those whose members can be reached, tells of them and passes them on.
+    pub(super) fn settle(&mut self, now: Time) {
+        self.news_at = None;
+        if self.news.is_empty() {
             return;
         }
-        if !same_ways {
-            self.find_routes_with(fresh.then_some(node));
+        let (mut fresh, mut changed) = (BTreeSet::new(), BTreeMap::new());
+        let (mut heard, mut ways) = (Vec::new(), false);
+        for (link, entry) in core::mem::take(&mut self.news) {
+            let (node, old) = (entry.record.node, self.registry.get(entry.record.node).map(|old| &old.record));
+            let is_fresh = old.is_none();
+            let other_ways = old.is_none_or(|old| !old.has_ways_of(&entry.record));
+            heard.push((link, node, Edition::of(&entry.record)));
+            if self.registry.insert(entry) {
+                if is_fresh {
+                    fresh.insert(node);
+                }
+                ways |= other_ways;
+                changed.insert(node, link);
+            }
         }
-        if !self.routes.contains_key(&node) {
-            return;
+        if ways {
+            self.find_routes_with(&fresh);
         }
-        self.departed.retain(|d| d.node != node);
-        if let Some(life) = self.member(node).map(|m| m.incarnation) {
-            self.exchange.handle_member(now, node, life);
+        changed.retain(|node, _| self.routes.contains_key(node));
+        if ways && !changed.is_empty() {
+            self.forget_asides();
         }
-        self.events.push_back(if fresh { Event::MemberUp(node) } else { Event::MemberChanged(node) });
-        self.flood(now, node, from);
+        for (link, node, edition) in heard {
+            if let Some(link) = self.links.get_mut(&link).filter(|_| self.registry.get(node).is_none()) {
+                link.aside.note(node, edition);
+            }
+        }
+        for (node, link) in changed {
+            let from = self.links.get(&link).and_then(Link::peer).map(|p| p.node);
+            self.departed.retain(|d| d.node != node);
+            let is_fresh = fresh.contains(&node);
+            if let Some(life) = self.member(node).map(|m| m.incarnation) {
+                self.exchange.handle_member(now, node, life);
+            }
+            self.events.push_back(if is_fresh { Event::MemberUp(node) } else { Event::MemberChanged(node) });
+            self.flood(now, node, from);
+        }
+    }
+
+    /// Ways changed: what was set aside may be reached now. Neighbours are asked again, since digests differ then.
+    pub(super) fn forget_asides(&mut self) {
+        self.links.values_mut().for_each(|link| link.aside.clear());
     }
 
     /// A record of this node that is newer than its own: left by an earlier life, or another node with its number.
     fn handle_own_record(&mut self, now: Time, record: &Record) {
-        if record.version < self.version
-            || (record.version == self.version && record.incarnation == self.me.incarnation)
-        {
+        let (own, other) = ((self.me.incarnation, &self.me.name), (record.incarnation, &record.name));
+        if record.version < self.version || (record.version == self.version && own == other) {
             return;
         }
-        if record.incarnation != self.me.incarnation {
-            // An earlier life's record is met once. One that comes back is somebody's who lives.
-            let again = self.overwritten.replace(record.incarnation) == Some(record.incarnation);
-            if again || record.name != self.me.name {
-                self.events.push_back(Event::DuplicateNode { name: record.name.clone() });
-            }
+        if own != other {
+            return self.handle_rival(now, record);
         }
         self.version = record.version;
         self.rewrite_own_record(now);
@@ -131,28 +171,31 @@ impl Node {
 
     /// Writes this node's record anew if something in it changed, and tells everybody.
     pub(super) fn write_own_record(&mut self, now: Time) {
-        let neighbours: Vec<NodeId> = self.conduits.keys().copied().collect();
-        let same = self
-            .member(self.me.node)
-            .is_some_and(|r| r.neighbours == neighbours && r.attachments == self.attachments && r.relay == self.relay);
-        if !same {
+        let new = self.own_record();
+        let same = |old: &Record| *old == Record { version: old.version, ..new };
+        if !self.member(self.me.node).is_some_and(same) {
             self.rewrite_own_record(now);
         }
     }
 
-    fn rewrite_own_record(&mut self, now: Time) {
+    pub(super) fn rewrite_own_record(&mut self, now: Time) {
         self.version = self.version.saturating_add(1);
-        let record = Record {
+        self.registry.insert(Entry::new(self.own_record()));
+        self.flood(now, self.me.node, None);
+    }
+
+    fn own_record(&self) -> Record {
+        let (neighbours, messages) = self.neighbours().into_iter().map(|(n, (_, message))| (n, message)).unzip();
+        Record {
             node: self.me.node,
             incarnation: self.me.incarnation,
             version: self.version,
             name: self.me.name.clone(),
             relay: self.relay,
-            neighbours: self.conduits.keys().copied().collect(),
+            neighbours,
+            messages,
             attachments: self.attachments.clone(),
-        };
-        self.registry.insert(Entry::new(record));
-        self.flood(now, self.me.node, None);
+        }
     }
 
     /// Asks a link's peer to stop or resume sending new traffic on it.

@@ -20,10 +20,15 @@ impl Node {
         }
         let Some(link) = self.links.get_mut(&id) else { return };
         let told = link.peer().map(|p| p.session);
+        let size = link.peer().map(|p| p.message).filter(|_| link.is_live());
         let up = link.meet(now, source, session, hello);
+        let resized = size.is_some_and(|old| link.peer().is_some_and(|p| p.message != old));
         let proven = hello.echo == link.session;
         if hello.greeting && (link.is_live() || !proven || told != Some(session)) {
             link.greet(now, &self.me, &mut self.out);
+        }
+        if resized {
+            self.tell_size(now, id);
         }
         if up {
             self.events.push_back(Event::LinkUp { link: id, peer: source });
@@ -54,7 +59,7 @@ impl Node {
         }
         if source == self.me.node {
             if hello.incarnation != self.me.incarnation {
-                self.events.push_back(Event::DuplicateNode { name: hello.name.clone() });
+                self.tell_duplicate(now, &hello.name);
             }
             return Some(Refusal::DuplicateNode);
         }

@@ -8,18 +8,19 @@
 
 mod gossip;
 mod greeting;
+mod rival;
 mod service;
+mod transmit;
 
 use crate::{
-    Exchange, Incarnation, Limits, LinkId, Name, NodeId, Payload, Time,
-    limits::RELAYED,
-    link::{Identity, Link, LinkSpec, LinkState, Outbox, Reason, Transmit},
+    Exchange, Incarnation, Limits, LinkId, Name, NodeId, Time,
+    link::{Identity, Link, LinkSpec, LinkState, Outbox, Reason},
     registry::{Entry, Registry},
     route::{self, Route},
     wire::{Attachment, Header, Kind, LinkBody, Record, Refusal},
 };
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -79,6 +80,15 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// A live link takes messages of another size than before.
+    LinkResized {
+        /// Which.
+        link: LinkId,
+        /// To whom.
+        peer: NodeId,
+        /// The largest message, in bytes.
+        message: u32,
+    },
     /// The other end was refused, or refused us. Told once until the reason changes.
     LinkRefused {
         /// Which link.
@@ -105,7 +115,7 @@ pub enum Event {
     MemberChanged(NodeId),
     /// A member cannot be reached any more.
     MemberDown(NodeId),
-    /// Another living node has this node's number.
+    /// Another living node has this node's number. Of the same one it is told once a minute.
     DuplicateNode {
         /// Its name.
         name: Name,
@@ -125,10 +135,12 @@ pub struct Node {
     conduits: BTreeMap<NodeId, LinkId>,
     routes: BTreeMap<NodeId, Route>,
     registry: Registry,
+    /// Records that came and were not taken up yet, the links they came on, and since when they wait.
+    news: Vec<(LinkId, Entry)>,
+    news_at: Option<Time>,
     attachments: Vec<Attachment>,
     version: u64,
-    /// Whose record of this node's number was last overwritten.
-    overwritten: Option<Incarnation>,
+    rivals: rival::Rivals,
     departed: VecDeque<Record>,
     out: Outbox,
     events: VecDeque<Event>,
@@ -156,6 +168,8 @@ pub struct Counts {
     pub hop_limit: u64,
     /// For a port that is not there.
     pub no_port: u64,
+    /// To be passed on, and larger than the next link takes.
+    pub too_large: u64,
     /// Passed on.
     pub relayed: u64,
 }
@@ -190,9 +204,11 @@ impl Node {
             conduits: BTreeMap::new(),
             routes: BTreeMap::new(),
             registry: Registry::default(),
+            news: Vec::new(),
+            news_at: None,
             attachments: Vec::new(),
             version: config.version,
-            overwritten: None,
+            rivals: rival::Rivals::default(),
             departed: VecDeque::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),
@@ -279,6 +295,9 @@ impl Node {
         self.next_link = self.next_link.wrapping_add(1).max(1);
         let session = self.new_session();
         let mut link = Link::new(id, spec, session, now);
+        if let Some(until) = self.away_until(now) {
+            link.wait_until(until);
+        }
         link.speak(now, &self.me, self.registry.digest(), &mut self.out);
         self.links.insert(id, link);
         id
@@ -291,6 +310,26 @@ impl Node {
             link.say(now, &self.me, &LinkBody::Bye, &mut self.out);
         }
         self.end_link(now, id, reason);
+    }
+
+    /// Says that a link's carrier takes messages of at most `message` bytes from now on: its path became wider or
+    /// narrower. The peer is told.
+    pub fn set_link_message(&mut self, now: Time, id: LinkId, message: u32) {
+        let Some(link) = self.links.get_mut(&id).filter(|l| l.spec().message != message) else { return };
+        let resized = link.resize(now, message);
+        link.speak(now, &self.me, self.registry.digest(), &mut self.out);
+        if resized {
+            self.tell_size(now, id);
+        }
+    }
+
+    /// Follows up another size of a link.
+    fn tell_size(&mut self, now: Time, id: LinkId) {
+        if let Some(peer) = self.links.get(&id).and_then(Link::peer) {
+            self.events.push_back(Event::LinkResized { link: id, peer: peer.node, message: peer.message });
+        }
+        self.find_routes();
+        self.write_own_record(now);
     }
 
     /// Closes all links in order; what remains to be sent is in [`Node::poll_transmit`].
@@ -323,6 +362,9 @@ impl Node {
 
     /// Takes a message that came in on a link; frames are the data link's and do not come here.
     pub fn handle_message(&mut self, now: Time, id: LinkId, message: &[u8]) {
+        if self.away_until(now).is_some() {
+            return;
+        }
         let header = match Header::parse(message) {
             Ok(header) => header,
             Err(crate::wire::WireError::Version(_)) => {
@@ -356,6 +398,9 @@ impl Node {
     }
 
     fn handle_link_body(&mut self, now: Time, id: LinkId, source: NodeId, session: u32, body: &LinkBody<'_>) {
+        if !matches!(body, LinkBody::Announce(_)) {
+            self.settle(now);
+        }
         if let LinkBody::Hello(hello) = body {
             return self.handle_hello(now, id, source, session, hello);
         }
@@ -393,6 +438,7 @@ impl Node {
             }
         }
         self.last_run = now;
+        self.settle(now);
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
             let Some(link) = self.links.get_mut(&id) else { continue };
@@ -414,35 +460,7 @@ impl Node {
     /// When [`Node::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Time> {
         let links = self.links.values().filter_map(|l| l.timeout(&self.me)).min();
-        [links, self.exchange.poll_timeout()].into_iter().flatten().min()
-    }
-
-    /// The next message to hand to a carrier.
-    ///
-    /// This copies the payload behind its head; [`Node::poll_gather`] does not.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        let (mut transmit, payload) = self.poll_gather()?;
-        payload.copy_to(&mut transmit.bytes);
-        Some(transmit)
-    }
-
-    /// The next message to hand to a carrier: its head, and the payload that follows it where the sender left it.
-    pub fn poll_gather(&mut self) -> Option<(Transmit, Payload)> {
-        if let Some(transmit) = self.out.pop_front() {
-            return Some((transmit, Payload::EMPTY));
-        }
-        let way = |node: NodeId| {
-            let route = self.routes.get(&node)?;
-            let limit = self.links.get(&route.link)?.peer()?.message as usize;
-            Some((route.link, if route.hops > 1 { limit.min(RELAYED) } else { limit }))
-        };
-        let packet = self.exchange.poll_packet(|node| way(node).map(|w| w.1))?;
-        let (link, _) = way(packet.to)?;
-        let now = self.exchange.now;
-        if let Some(link) = self.links.get_mut(&link) {
-            link.sent(now);
-        }
-        Some((Transmit { link, bytes: packet.head }, packet.payload))
+        [links, self.news_at, self.exchange.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The next thing that changed.
@@ -494,8 +512,9 @@ impl Node {
         if chosen == self.conduits {
             return;
         }
+        self.forget_asides();
         let old = core::mem::replace(&mut self.conduits, chosen);
-        let peers: alloc::collections::BTreeSet<NodeId> = old.keys().chain(self.conduits.keys()).copied().collect();
+        let peers: BTreeSet<NodeId> = old.keys().chain(self.conduits.keys()).copied().collect();
         for peer in peers {
             let (from, to) = (old.get(&peer).copied(), self.conduits.get(&peer).copied());
             if from != to {
@@ -506,14 +525,20 @@ impl Node {
         self.write_own_record(now);
     }
 
-    /// Finds all ways anew, and lets go of members to whom there is none.
-    fn find_routes(&mut self) {
-        self.find_routes_with(None);
+    /// The active links of all conduits, and their largest messages.
+    fn neighbours(&self) -> BTreeMap<NodeId, (LinkId, u32)> {
+        let message = |link| self.links.get(link).and_then(Link::peer).map_or(u32::MAX, |p| p.message);
+        self.conduits.iter().map(|(node, link)| (*node, (*link, message(link)))).collect()
     }
 
-    /// As [`Node::find_routes`]; the record of `newcomer`, whom nobody was told of yet, goes without a word.
-    fn find_routes_with(&mut self, newcomer: Option<NodeId>) {
-        self.routes = route::routes(self.me.node, &self.conduits, &self.registry);
+    /// Finds all ways anew, and lets go of members to whom there is none.
+    fn find_routes(&mut self) {
+        self.find_routes_with(&BTreeSet::new());
+    }
+
+    /// As [`Node::find_routes`]; the records of newcomers, whom nobody was told of yet, go without a word.
+    fn find_routes_with(&mut self, newcomers: &BTreeSet<NodeId>) {
+        self.routes = route::routes(self.me.node, &self.neighbours(), &self.registry);
         self.exchange.wake_all();
         let lost: Vec<NodeId> = self
             .registry
@@ -521,8 +546,11 @@ impl Node {
             .map(|e| e.record.node)
             .filter(|n| *n != self.me.node && !self.routes.contains_key(n))
             .collect();
+        if lost.iter().any(|n| !newcomers.contains(n)) {
+            self.forget_asides();
+        }
         for node in lost {
-            if let Some(Entry { record, .. }) = self.registry.remove(node).filter(|_| Some(node) != newcomer) {
+            if let Some(Entry { record, .. }) = self.registry.remove(node).filter(|_| !newcomers.contains(&node)) {
                 self.departed.retain(|d| d.node != node);
                 if self.departed.len() >= DEPARTED {
                     self.departed.pop_front();

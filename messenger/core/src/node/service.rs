@@ -102,6 +102,11 @@ impl Node {
             return;
         }
         header.flags = header.flags.with_hops(header.flags.hops() - 1);
+        let next = self.routes.get(&to).and_then(|route| self.links.get(&route.link)?.peer());
+        if next.is_some_and(|peer| (peer.message as usize) < message.len()) {
+            self.counts.too_large += 1;
+            return;
+        }
         let mut bytes = message.to_vec();
         if header.emit(&mut bytes).is_ok() && self.send_on(to, bytes) {
             self.counts.relayed += 1;

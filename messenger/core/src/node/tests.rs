@@ -1,5 +1,5 @@
 use super::*;
-use crate::{SegmentId, wire::Flags};
+use crate::{SegmentId, Transmit, wire::Flags};
 use std::{string::String, vec};
 
 /// Nodes joined by cables, a virtual clock and no loss unless a cable is cut.
@@ -64,6 +64,12 @@ impl World {
                 }
                 while let Some(event) = self.nodes[at].poll_event() {
                     self.seen.push((at as u32 + 1, event));
+                }
+            }
+            for node in &mut self.nodes {
+                if node.poll_timeout().is_some_and(|at| at <= self.now) {
+                    node.handle_timeout(self.now);
+                    quiet = false;
                 }
             }
             if quiet {
@@ -135,6 +141,42 @@ fn silence_ends_a_link_and_a_healed_cable_brings_it_back() {
     w.run(Duration::from_secs(2));
     assert_eq!(w.members(1), [1, 2]);
     assert_eq!(w.nodes[0].departed().count(), 0);
+}
+
+/// `PROTOCOL 3.5`: the peer is told, more than once, since a hello may be lost.
+#[test]
+fn a_link_takes_another_size_of_message_while_it_runs() {
+    let mut w = World::new(2);
+    let cable = w.connect(1, 2, 10);
+    w.run(Duration::from_secs(1));
+    let sizes = |w: &World| [0, 1].map(|n| w.nodes[n].links().next().unwrap().peer().unwrap().message);
+    let [(at, link), _] = w.cables[cable].ends;
+    w.seen.clear();
+    for (size, lost) in [(300, false), (500, true), (900, false)] {
+        w.cables[cable].cut = lost;
+        let now = w.now;
+        w.nodes[at].set_link_message(now, link, size);
+        w.carry();
+        w.cables[cable].cut = false;
+        w.run(Duration::from_secs(2));
+        assert_eq!(sizes(&w), [size.min(600); 2], "the other end takes 600");
+    }
+    let resized = |e: &Event| matches!(e, Event::LinkResized { .. });
+    assert_eq!(w.seen.iter().filter(|(_, e)| resized(e)).count(), 6, "{:?}", w.seen);
+    assert!(w.seen.iter().all(|(_, e)| !matches!(e, Event::LinkDown { .. })), "{:?}", w.seen);
+    // A busy link has no heartbeats; the new size is told all the same.
+    let now = w.now;
+    w.nodes[at].set_link_message(now, link, 200);
+    let hellos = |node: &mut Node| std::iter::from_fn(|| node.poll_transmit()).filter(|t| t.bytes[16] == 1).count();
+    let said = hellos(&mut w.nodes[at]);
+    for _ in 0..300 {
+        w.now = w.now + STEP;
+        let now = w.now;
+        w.nodes[at].handle_traffic(now, link, true, true);
+        w.nodes[at].handle_timeout(now);
+    }
+    let again = hellos(&mut w.nodes[at]);
+    assert_eq!((said, again), (1, 2));
 }
 
 #[test]

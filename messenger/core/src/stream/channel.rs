@@ -231,6 +231,22 @@ fn impossible_parts_are_refused_and_harm_nothing() {
     assert_eq!(r.held(), 0);
 }
 
+/// Parts that overlap without end, all beyond a gap: what is held is bounded.
+#[test]
+fn a_peer_that_never_fills_its_gap_costs_a_bounded_amount() {
+    let mut r = Receiver::default();
+    let mut out = VecDeque::new();
+    let head = message(1, Priority::Normal, content(1, 100)).head(&ENDS, Some(0), 50..90);
+    let meta = Meta::parse(&Header::parse(&head).unwrap(), &head).unwrap();
+    let bytes = content(1, 60_000);
+    let mut refused = 0;
+    for n in 1..10_000 {
+        refused += usize::from(r.receive(meta, number(n), n as u32, &bytes, MOST, &mut out) == Taken::Bad);
+        assert!(r.held() as u64 <= 2 * WINDOW);
+    }
+    assert!(refused > 9_900 && out.is_empty());
+}
+
 #[test]
 fn what_is_too_large_is_told_and_not_kept() {
     let mut c = Channel::new(1, 0);

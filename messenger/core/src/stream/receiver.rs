@@ -84,6 +84,8 @@ struct Lane {
     /// The first position that is missing.
     next: u64,
     held: BTreeMap<u64, Held>,
+    /// Bytes in `held`; parts that overlap count twice.
+    held_bytes: u64,
     partial: Option<Partial>,
     touched: bool,
 }
@@ -173,13 +175,17 @@ impl Receiver {
 
 impl Lane {
     fn hold(&mut self, start: u64, held: Held) -> Taken {
-        if held.end(start) > self.next + 2 * WINDOW || self.held.len() >= 2 * HELD {
+        let too_far = held.end(start) > self.next + 2 * WINDOW;
+        if too_far || self.held.len() >= 2 * HELD || self.held_bytes + held.bytes.len() as u64 > 2 * WINDOW {
             return Taken::Bad;
         }
         match self.held.get(&start) {
             Some(old) if old.bytes.len() >= held.bytes.len() => Taken::Old,
             _ => {
-                self.held.insert(start, held);
+                self.held_bytes += held.bytes.len() as u64;
+                if let Some(shorter) = self.held.insert(start, held) {
+                    self.held_bytes -= shorter.bytes.len() as u64;
+                }
                 Taken::New
             }
         }
@@ -190,6 +196,7 @@ impl Lane {
         while let Some(entry) = self.held.first_entry().filter(|e| *e.key() <= self.next) {
             let (start, held) = entry.remove_entry();
             let end = held.end(start);
+            self.held_bytes -= held.bytes.len() as u64;
             if end <= self.next {
                 continue;
             }

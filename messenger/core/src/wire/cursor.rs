@@ -22,6 +22,10 @@ impl<'a> Reader<'a> {
         Ok(front)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let bytes = self.bytes(N)?;
         bytes.first_chunk().copied().ok_or(WireError::Truncated(self.taken))

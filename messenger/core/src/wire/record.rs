@@ -39,9 +39,14 @@ pub struct Record {
     pub relay: bool,
     /// The members it has a live conduit to, in order.
     pub neighbours: Vec<NodeId>,
+    /// The largest message to each of them, in bytes and in their order. Empty where the member does not tell.
+    pub messages: Vec<u32>,
     /// Its interfaces.
     pub attachments: Vec<Attachment>,
 }
+
+/// An option behind the fixed fields: the largest message to each neighbour.
+const MESSAGES: u8 = 1;
 
 impl Record {
     /// The longest record that is taken, in bytes.
@@ -64,7 +69,29 @@ impl Record {
                 v6: (0..r.u8()?).map(|_| r.fixed()).collect::<Result<_, _>>()?,
             });
         }
-        Ok(Record { node, incarnation, version, name, relay, neighbours, attachments })
+        let mut record =
+            Record { node, incarnation, version, name, relay, neighbours, messages: Vec::new(), attachments };
+        while !r.is_empty() {
+            let (code, len) = (r.u8()?, r.u16()?);
+            let value = r.bytes(usize::from(len))?;
+            // A list that does not belong to the neighbours tells nothing.
+            if code == MESSAGES && value.len() == 4 * record.neighbours.len() {
+                let mut values = Reader::new(value);
+                record.messages = record.neighbours.iter().map(|_| values.u32()).collect::<Result<_, _>>()?;
+            }
+        }
+        Ok(record)
+    }
+
+    /// Whether the ways that lead by it are the same as by the other record.
+    pub(crate) fn has_ways_of(&self, other: &Record) -> bool {
+        self.neighbours == other.neighbours && self.messages == other.messages && self.relay == other.relay
+    }
+
+    /// The largest message that it sends to a neighbour, in bytes; no limit where it does not tell.
+    pub fn message_to(&self, neighbour: NodeId) -> u32 {
+        let at = self.neighbours.binary_search(&neighbour).ok();
+        at.and_then(|at| self.messages.get(at)).copied().unwrap_or(u32::MAX)
     }
 
     /// Appends the record to `out`. What exceeds a count's field (65,535 neighbours, 255 of the rest) is left out.
@@ -90,6 +117,12 @@ impl Record {
                 w.bytes(ip);
             }
         }
+        if let (Ok(len), false) = (u16::try_from(4 * self.messages.len()), self.messages.is_empty()) {
+            w.u8(MESSAGES).u16(len);
+            for message in &self.messages {
+                w.u32(*message);
+            }
+        }
     }
 }
 
@@ -111,6 +144,7 @@ pub(crate) mod tests {
             name: Name::new("node").unwrap(),
             relay: true,
             neighbours: [1, 2, 3].map(|n| NodeId::new(n).unwrap()).into(),
+            messages: [600, 1_472, 65_600].into(),
             attachments: [Attachment {
                 segment: SegmentId::from_name("lan"),
                 name: Name::new("lan").unwrap(),
@@ -134,9 +168,26 @@ pub(crate) mod tests {
     fn every_truncation_is_an_answer() {
         let mut out = Vec::new();
         record(7, 9).emit(&mut out);
-        for n in 0..out.len() {
+        // Without the option it is a whole record: that of an older build.
+        let plain = out.len() - (3 + 3 * 4);
+        for n in (0..out.len()).filter(|n| *n != plain) {
             assert!(Record::parse(&out[..n]).is_err(), "{n}");
         }
+        assert_eq!(Record::parse(&out[..plain]), Ok(Record { messages: Vec::new(), ..record(7, 9) }));
+    }
+
+    #[test]
+    fn unknown_options_and_lists_of_another_length_tell_nothing() {
+        let plain = Record { messages: Vec::new(), ..record(7, 9) };
+        for option in [&[200, 2, 0, 1, 2][..], &[MESSAGES, 4, 0, 1, 2, 3, 4], &[MESSAGES, 0, 0]] {
+            let mut out = Vec::new();
+            plain.emit(&mut out);
+            out.extend_from_slice(option);
+            assert_eq!(Record::parse(&out), Ok(plain.clone()));
+        }
+        assert_eq!(plain.message_to(NodeId::new(2).unwrap()), u32::MAX);
+        assert_eq!(record(7, 9).message_to(NodeId::new(2).unwrap()), 1_472);
+        assert_eq!(record(7, 9).message_to(NodeId::new(9).unwrap()), u32::MAX);
     }
 
     proptest! {

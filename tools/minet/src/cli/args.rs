@@ -91,6 +91,9 @@ pub struct RunArgs {
     /// Queues of every interface, one lane (thread) each, 1 to 8 [default: 1]
     #[arg(long)]
     pub queues: Option<usize>,
+    /// Bind lanes to these processors, in turn: `0` or `0,2` [default: free]
+    #[arg(long, value_delimiter = ',')]
+    pub cpus: Vec<usize>,
     /// Write every message on the carriers to a capture file
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub pcap: Option<PathBuf>,

@@ -70,6 +70,7 @@ fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
         insecure: run.insecure,
         no_shm: run.no_shm,
         queues: run.queues,
+        cpus: run.cpus.clone(),
         pcap: run.pcap.clone(),
     };
     Config::load(run.config.clone(), &over)

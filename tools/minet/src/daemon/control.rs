@@ -4,6 +4,7 @@ use super::{
     DaemonError, Lanes, SHM, UDP,
     interface::Attached,
     local::{Local, Met},
+    paths::Paths,
     publish,
     reports::Reporter,
     signals::Signals,
@@ -74,6 +75,7 @@ pub(super) struct Control {
     server: Server,
     pings: BTreeMap<u64, Asking>,
     expire: Instant,
+    paths: Paths,
     dirty: bool,
 }
 
@@ -112,6 +114,7 @@ impl Control {
             server,
             pings: BTreeMap::new(),
             expire: Instant::now() + EXPIRE,
+            paths: Paths::default(),
             dirty: true,
         }
     }
@@ -182,7 +185,8 @@ impl Control {
         let pings = self.pings.values().map(|p| until(p.until)).min();
         let learns = self.attached.iter().any(|a| a.config.learn);
         let expire = learns.then(|| until(self.expire));
-        [core, self.local.timeout(), pings, expire].into_iter().flatten().min()
+        let paths = self.config.udp.map(|_| self.paths.timeout());
+        [core, self.local.timeout(), pings, expire, paths].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -243,6 +247,9 @@ impl Control {
         for token in late {
             self.answer_ping(token, None, poll);
         }
+        if self.config.udp.is_some() && self.paths.is_due() {
+            self.measure_paths();
+        }
         if self.expire <= Instant::now() {
             self.expire = Instant::now() + EXPIRE;
             for stations in &mut self.stations {
@@ -284,6 +291,9 @@ impl Control {
                 Event::LinkUp { link, peer } => log::info!("link {link} to {} is up", self.called(peer)),
                 Event::LinkDown { link, peer, reason } => {
                     log::info!("link {link} to {} is down: {reason}", self.called(peer));
+                }
+                Event::LinkResized { link, peer, message } => {
+                    log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
                 }
                 Event::LinkClosed { link, .. } => self.close_wire(link, poll),
                 Event::LinkRefused { link, peer, why, ours } => {
@@ -379,6 +389,7 @@ impl Control {
                         self.node.close_link(now, link, Reason::CarrierLost);
                     }
                 }
+                Report::TooLong => self.paths.hurry(),
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
                 Report::Sighting { segment, sighting } => {
                     let Some(stations) = self.stations.get_mut(segment) else { continue };
@@ -395,6 +406,18 @@ impl Control {
         }
         // There may be more: timers, signals and sockets have their turn first.
         self.inbox.wake();
+    }
+
+    /// Asks the kernel what the paths of UDP peers take now, and follows that up.
+    fn measure_paths(&mut self) {
+        for change in self.paths.measure(&self.node, &self.wires) {
+            let (channel, message) = (Channel(change.channel), change.message);
+            for mailbox in &self.lanes.mailboxes {
+                mailbox.give(Command::Resize { carrier: UDP, channel, message });
+            }
+            let message = u32::try_from(message).unwrap_or(u32::MAX);
+            self.node.set_link_message(self.clock.now(), change.link, message);
+        }
     }
 
     fn handle_message(&mut self, now: Time, carrier: usize, origin: Origin, bytes: &[u8]) {

@@ -7,6 +7,7 @@
 mod control;
 mod interface;
 mod local;
+mod paths;
 mod publish;
 mod reports;
 mod signals;
@@ -224,13 +225,26 @@ fn lanes(
         parts.push(Parts { ports, carriers, snapshot, mailbox, inbox, clock, spin: config.spin });
     }
     for (at, parts) in parts.into_iter().enumerate() {
+        let cpu = config.cpus.get(at % config.cpus.len().max(1)).copied();
         let thread = thread::Builder::new().name(format!("lane-{at}")).spawn(move || {
             let _guard = Guard;
+            if let Some(cpu) = cpu {
+                bind(cpu);
+            }
             Lane::new(parts).run();
         });
         lanes.threads.push(thread.map_err(DaemonError::system("cannot start a lane"))?);
     }
     Ok((lanes, doorbells))
+}
+
+/// Keeps this thread on one processor; where that is not to be had, it stays free.
+fn bind(cpu: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu);
+    if let Err(e) = rustix::thread::sched_setaffinity(None, &set) {
+        log::warn!("a lane is not bound to processor {cpu}: {e}; `nproc --all` tells how many there are");
+    }
 }
 
 fn port(attached: &mut Attached, lane: usize) -> Option<Port> {

@@ -48,6 +48,7 @@ fn table(node: &Node, wires: &Wires, attached: &Attached, stations: &Stations) -
             via: route.map_or(record.node, |r| r.via),
             hop: way.map(|(_, wire, _)| Hop { carrier: wire.carrier as u8, channel: wire.channel }),
             message: way.map_or(0, |(_, _, peer)| peer.message as usize),
+            slice: way.map_or(0, |(route, ..)| route.message as usize),
             largest_frame: there.frame as usize,
             offloads: Offloads::from_bits(there.offloads),
         });

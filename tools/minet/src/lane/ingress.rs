@@ -26,6 +26,8 @@ use minet::{
 const STASH: usize = 4 << 20;
 /// Header and head of a frame.
 const KNOWN: usize = Slice::HEADER_LEN + HEAD_MAX;
+/// Header and foretold head of a part.
+const FORETOLD: usize = 128;
 /// Longest greeting.
 const GREETING_MOST: usize = 512;
 /// Longest message that is no frame.
@@ -52,6 +54,8 @@ struct Run {
     source: u32,
     /// The member it is relayed to, with its header; `None` for our own interface.
     relay: Option<(usize, Header)>,
+    /// The header of each part in the middle.
+    middle: [u8; Header::LEN],
 }
 
 impl Run {
@@ -136,6 +140,9 @@ impl Ingress {
         counted: &mut ArrayVec<(Channel, u64), 8>,
     ) {
         for (token, received) in batch.iter().enumerate() {
+            if self.follows(ports, token, received, counted) {
+                continue;
+            }
             let mut known = [0; KNOWN];
             let n = received.bytes.copy_to(0, &mut known);
             let known = known.get(..n).unwrap_or_default();
@@ -156,6 +163,38 @@ impl Ingress {
             self.frame(now, snapshot, ports, carrier, batch, token, received, &header, known);
         }
         self.flush(ports, batch);
+    }
+
+    /// Whether this was the next part of the run at hand, just as foretold: then it is held already.
+    fn follows(
+        &mut self,
+        ports: &mut [Port],
+        token: usize,
+        received: &Received<'_>,
+        counted: &mut ArrayVec<(Channel, u64), 8>,
+    ) -> bool {
+        let Some(run) = &self.run else { return false };
+        let Some(merger) = self.mergers.get_mut(run.port) else { return false };
+        let Some((shown, total)) = merger.next() else { return false };
+        if received.origin != Origin::Channel(run.channel) || received.bytes.len() != Header::LEN + total {
+            return false;
+        }
+        let mut known = [0; FORETOLD];
+        let Some(known) = known.get_mut(..Header::LEN + shown) else { return false };
+        received.bytes.copy_to(0, known);
+        let (header, head) = known.split_at(Header::LEN);
+        if header != run.middle || !merger.follow(token, head, total) {
+            return false;
+        }
+        if let Some((_, n)) = counted.iter_mut().find(|(c, _)| *c == run.channel) {
+            *n += 1;
+        }
+        if run.relay.is_some()
+            && let Some(port) = ports.get_mut(run.port)
+        {
+            port.switch.counters.relayed += 1;
+        }
+        true
     }
 
     #[allow(clippy::too_many_arguments, reason = "as above")]
@@ -195,7 +234,10 @@ impl Ingress {
             }
             Inbound::Drop(_) => return,
         };
-        let run = Run { port: at, carrier, channel, source: header.source, relay };
+        let mut middle = [0; Header::LEN];
+        let flags = header.flags.without(Flags::FIRST).with(Flags::MORE);
+        let _ = Header { flags, ..*header }.emit(&mut middle);
+        let run = Run { port: at, carrier, channel, source: header.source, relay, middle };
         if self.run.is_some_and(|held| !held.same_way(&run)) || header.flags.has(Flags::SLICE) {
             self.flush(ports, batch);
         }
@@ -204,7 +246,9 @@ impl Ingress {
         }
         loop {
             let Some(merger) = self.mergers.get_mut(at) else { return };
-            match merger.push(token, header.flags, shown) {
+            // Pieces are counted from the plain header on.
+            let flags = if usize::from(header.len) == Header::LEN { header.flags } else { Flags::default() };
+            match merger.push(token, flags, shown) {
                 Merge::Alone => return self.alone(ports, table, run, shown, received.bytes.skip(start)),
                 Merge::Held => {
                     self.run = self.run.or(Some(run));

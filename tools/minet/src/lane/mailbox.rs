@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Detach { carrier: usize, channel: Channel },
     /// Send a message that is no frame.
     Send { carrier: usize, channel: Channel, bytes: Vec<u8> },
+    /// A channel's path takes messages of so many bytes now.
+    Resize { carrier: usize, channel: Channel, message: usize },
     /// End.
     Stop,
 }
@@ -40,6 +42,8 @@ pub(crate) enum Report {
     Message { carrier: usize, origin: Origin, bytes: Vec<u8> },
     /// A channel does not carry anything any more: its ring is broken, or it could not be attached.
     Broken { carrier: usize, channel: Channel },
+    /// A message was too long for its channel: a path became narrower than the control thread knows.
+    TooLong,
     /// A station was seen.
     Sighting { segment: usize, sighting: Sighting },
 }
@@ -49,7 +53,7 @@ impl Report {
     fn len(&self) -> usize {
         match self {
             Report::Message { bytes, .. } => bytes.len(),
-            Report::Broken { .. } | Report::Sighting { .. } => 0,
+            Report::Broken { .. } | Report::TooLong | Report::Sighting { .. } => 0,
         }
     }
 }

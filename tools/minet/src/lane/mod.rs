@@ -126,6 +126,9 @@ impl Lane {
         let came = self.ingress.turn(now, snapshot, &mut self.ports, &mut self.outlet, &self.inbox);
         let went = self.egress.turn(now, snapshot, &mut self.ports, &mut self.outlet, BURST);
         self.outlet.flush();
+        if self.outlet.take_narrow() {
+            self.inbox.push(Report::TooLong);
+        }
         came || went
     }
 
@@ -151,6 +154,7 @@ impl Lane {
                         Err(e) => log::debug!("lane: a control message of {} bytes: {e}", bytes.len()),
                     }
                 }
+                Command::Resize { carrier, channel, message } => self.outlet.resize(carrier, channel, message),
                 Command::Stop => return true,
             }
         }

@@ -12,13 +12,15 @@ pub(super) struct Outlet {
     failed: Vec<bool>,
     /// By carrier, then by channel.
     activity: Vec<Vec<Option<Arc<Activity>>>>,
+    /// A message was too long for its channel since the last look.
+    narrow: bool,
 }
 
 impl Outlet {
     pub(super) fn new(carriers: Vec<Box<dyn Carrier>>) -> Outlet {
         let activity = carriers.iter().map(|_| Vec::new()).collect();
         let failed = vec![false; carriers.len()];
-        Outlet { carriers, failed, activity }
+        Outlet { carriers, failed, activity, narrow: false }
     }
 
     pub(super) fn attach(
@@ -49,6 +51,17 @@ impl Outlet {
         if let Some(place) = self.activity.get_mut(carrier).and_then(|t| t.get_mut(channel.0 as usize)) {
             *place = None;
         }
+    }
+
+    pub(super) fn resize(&mut self, carrier: usize, channel: Channel, message: usize) {
+        if let Some(carrier) = self.carriers.get_mut(carrier) {
+            carrier.resize(channel, message);
+        }
+    }
+
+    /// Whether a message was too long for its channel since the last look.
+    pub(super) fn take_narrow(&mut self) -> bool {
+        std::mem::take(&mut self.narrow)
     }
 
     fn activity(&self, carrier: usize, channel: Channel) -> Option<&Activity> {
@@ -97,6 +110,7 @@ impl Outlet {
         let (at, channel) = (usize::from(hop.carrier), Channel(hop.channel));
         let Some(carrier) = self.carriers.get_mut(at) else { return (0, Err(SendError::NotOpen)) };
         let (taken, result) = carrier.send(channel, messages);
+        self.narrow |= matches!(result, Err(SendError::TooLong(_)));
         if let (Some(activity), true) = (self.activity(at, channel), taken > 0) {
             activity.note_sent(taken as u64);
         }

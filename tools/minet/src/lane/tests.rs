@@ -43,6 +43,7 @@ fn member(n: u32, offloads: Offloads) -> Member {
         via: node(n),
         hop: Some(Hop { carrier: 0, channel: 0 }),
         message: MESSAGE,
+        slice: MESSAGE,
         largest_frame: 1514,
         offloads,
     }
