@@ -20,7 +20,7 @@ use messenger_core::NodeConfig;
 use std::time::Duration;
 
 /// Seeds of a normal run, and of a thorough one.
-const RUNS: u64 = 250;
+const RUNS: u64 = 150;
 const MORE_RUNS: u64 = 1000;
 /// Longer than silence, the rarest greeting, the longest deadline and the longest wait of a stream together.
 const CALM: Duration = Duration::from_secs(30);
