@@ -51,6 +51,8 @@ pub(crate) struct Peer {
     pub(crate) named: bool,
     /// When it went.
     left: Time,
+    /// The life before this one and its floor: a record of that life may come once more, and then this one's again.
+    former: Option<(Incarnation, u32)>,
 }
 
 impl Peer {
@@ -75,6 +77,7 @@ impl Peer {
             told: None,
             named: false,
             left: Time::ZERO,
+            former: None,
         }
     }
 
@@ -116,7 +119,9 @@ impl Exchange {
         let epoch = self.next_epoch();
         let peer = self.peers.entry(node).or_insert_with(|| Peer::new(life));
         if peer.life != life {
-            *peer = Peer::new(life);
+            let floor = peer.former.filter(|(former, _)| *former == life).map_or(0, |(_, floor)| floor);
+            let former = Some((peer.life, peer.floor));
+            *peer = Peer { floor, former, ..Peer::new(life) };
         }
         peer.up = true;
         peer.epoch = epoch;
