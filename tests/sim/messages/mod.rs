@@ -155,7 +155,7 @@ fn story(seed: u64) -> Ledger {
 }
 
 /// Admission, freeze, settlement, ownership, naming and incarnation of every message, ticket, path, port and name, and FIFO per
-/// sender's port, target port and priority: see [`client`] and [`laws`]. `PROTOCOL 6.1` to `6.11`, `7.1` to `7.4`.
+/// sender's port, target port and priority: see [`client`] and [`laws`]. `PROTOCOL 7.1` to `7.11`, `8.1` to `8.4`.
 ///
 /// `MINET_SIM_SEED` replays one seed, `MINET_SIM_RUNS` runs so many, `MINET_SIM_FIRST` tells where to begin.
 ///

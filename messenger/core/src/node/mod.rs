@@ -6,6 +6,7 @@
 //! A *conduit* is all links to one peer; the live link of the lowest priority number is active and carries its traffic.
 //! A conduit stays on its link while no better one is live.
 
+mod crowd;
 mod gossip;
 mod greeting;
 mod rival;
@@ -170,6 +171,8 @@ pub struct Counts {
     pub no_port: u64,
     /// To be passed on, and larger than the next link takes.
     pub too_large: u64,
+    /// Records of members for which there was no room.
+    pub no_room: u64,
     /// Passed on.
     pub relayed: u64,
 }
@@ -550,15 +553,20 @@ impl Node {
             self.forget_asides();
         }
         for node in lost {
-            if let Some(Entry { record, .. }) = self.registry.remove(node).filter(|_| !newcomers.contains(&node)) {
-                self.departed.retain(|d| d.node != node);
-                if self.departed.len() >= DEPARTED {
-                    self.departed.pop_front();
-                }
-                self.departed.push_back(record);
-                self.events.push_back(Event::MemberDown(node));
-                self.exchange.handle_departure(self.last_run, node);
+            self.let_go(node, newcomers.contains(&node));
+        }
+    }
+
+    /// Keeps a member's record no longer; of a newcomer nobody was told yet.
+    fn let_go(&mut self, node: NodeId, newcomer: bool) {
+        if let Some(Entry { record, .. }) = self.registry.remove(node).filter(|_| !newcomer) {
+            self.departed.retain(|d| d.node != node);
+            if self.departed.len() >= DEPARTED {
+                self.departed.pop_front();
             }
+            self.departed.push_back(record);
+            self.events.push_back(Event::MemberDown(node));
+            self.exchange.handle_departure(self.last_run, node);
         }
     }
 

@@ -7,7 +7,7 @@ pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) nodes: Vec<Node>,
     pub(crate) cables: Vec<Cable>,
-    seen: Vec<(u32, Event)>,
+    pub(crate) seen: Vec<(u32, Event)>,
 }
 
 pub(crate) struct Cable {
@@ -89,7 +89,17 @@ impl World {
         }
     }
 
-    fn members(&self, n: usize) -> Vec<u32> {
+    /// Lets a node tell its neighbours a record, whatever it holds itself, when things are carried next.
+    pub(super) fn announce(&mut self, n: usize, entry: &Entry) {
+        let Node { links, out, me, .. } = &mut self.nodes[n - 1];
+        for link in links.values_mut().filter(|l| l.is_live()) {
+            for part in crate::registry::parts(entry, 500) {
+                link.say(self.now, me, &LinkBody::Announce(part), out);
+            }
+        }
+    }
+
+    pub(super) fn members(&self, n: usize) -> Vec<u32> {
         self.nodes[n - 1].members().map(|m| m.node.get()).collect()
     }
 }

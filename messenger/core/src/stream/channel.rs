@@ -129,7 +129,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// Every message once, whole, and in the order of its lane, whatever is lost, repeated and reordered, and though the
-    /// way takes larger and smaller parts in turn. `PROTOCOL 6.4` to `6.9`.
+    /// way takes larger and smaller parts in turn. `PROTOCOL 7.4` to `7.9`.
     #[test]
     fn everything_arrives_once_and_in_order(
         seed in any::<u64>(),

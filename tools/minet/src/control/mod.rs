@@ -4,16 +4,19 @@
 
 mod client;
 mod report;
+mod request;
 mod server;
 
 pub use client::{Client, ClientError, find_daemon};
 pub use report::{
-    CarrierReport, InterfaceReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport,
-    PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
+    CarrierReport, InterfaceReport, InviteReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport,
+    PingReport, PortReport, PortsReport, RevokeReport, SegmentReport, SelfReport, StatsReport, StatusReport,
 };
+pub use request::{Request, Requests};
 pub(crate) use server::{Asked, Server};
 
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// Version of the control protocol.
 pub const VERSION: u32 = 1;
@@ -39,16 +42,22 @@ pub enum Ask {
         /// Bytes of payload.
         size: usize,
     },
-}
-
-/// A request.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Request {
-    /// Version of this protocol.
-    pub v: u32,
-    /// What is asked.
-    #[serde(flatten)]
-    pub ask: Ask,
+    /// An invitation for a new member.
+    Invite {
+        /// Its name.
+        name: String,
+        /// Its number; none to compute it from the name.
+        id: Option<u32>,
+        /// Where it finds this node; none for where this node listens.
+        contact: Option<SocketAddr>,
+        /// Until it expires.
+        minutes: u64,
+    },
+    /// A member, by name or number, may not join any more.
+    Revoke {
+        /// Which.
+        member: String,
+    },
 }
 
 /// An answer that tells why there is none.

@@ -7,6 +7,7 @@ use super::{
     paths::Paths,
     publish,
     reports::Reporter,
+    sealing::{Sealing, Task, Wanted},
     signals::Signals,
     wires::{Wire, Wires},
 };
@@ -48,6 +49,9 @@ impl Tokens {
     pub(super) const CLIENTS: usize = 1 << 40;
 }
 
+/// What is said to who asks for what only a sealed node can do.
+const NOT_SEALED: &str =
+    "this node has no key, or accepts clear text: nothing is sealed (`minet key new`, `trust.key`)";
 /// The lowest number wins in a conduit.
 const PRIORITY: [u8; 2] = [10, 30];
 /// Reports of lanes dealt with in one turn.
@@ -73,6 +77,7 @@ pub(super) struct Control {
     inbox: Arc<Inbox>,
     local: Local,
     server: Server,
+    sealing: Option<Sealing>,
     pings: BTreeMap<u64, Asking>,
     expire: Instant,
     paths: Paths,
@@ -98,6 +103,7 @@ impl Control {
         inbox: Arc<Inbox>,
         local: Local,
         server: Server,
+        sealing: Option<Sealing>,
     ) -> Control {
         let stations = attached.iter().map(|_| Stations::new()).collect();
         Control {
@@ -112,6 +118,7 @@ impl Control {
             inbox,
             local,
             server,
+            sealing,
             pings: BTreeMap::new(),
             expire: Instant::now() + EXPIRE,
             paths: Paths::default(),
@@ -155,8 +162,16 @@ impl Control {
             registry.register(&mut SourceFd(&attached.as_fd().as_raw_fd()), token, Interest::READABLE)?;
         }
         self.tell_attachments();
-        for peer in self.config.peers.clone() {
-            self.open_udp(peer, true);
+        match &mut self.sealing {
+            Some(sealing) => {
+                log::info!("udp is sealed; this node's public key is {}", sealing.public());
+                sealing.call_all(self.clock.now());
+            }
+            None => {
+                for peer in self.config.peers.clone() {
+                    self.open_udp(peer, true);
+                }
+            }
         }
         let met = self.local.call_all(registry);
         self.meet(met);
@@ -185,8 +200,9 @@ impl Control {
         let pings = self.pings.values().map(|p| until(p.until)).min();
         let learns = self.attached.iter().any(|a| a.config.learn);
         let expire = learns.then(|| until(self.expire));
+        let gate = self.sealing.as_ref().and_then(Sealing::timeout).map(|at| at.since(self.clock.now()));
         let paths = self.config.udp.map(|_| self.paths.timeout());
-        [core, self.local.timeout(), pings, expire, paths].into_iter().flatten().min()
+        [core, self.local.timeout(), pings, expire, paths, gate].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -239,6 +255,11 @@ impl Control {
             }
             self.node.handle_timeout(now);
         }
+        if let Some(sealing) = &mut self.sealing
+            && sealing.timeout().is_some_and(|at| at <= now)
+        {
+            sealing.handle_timeout(now);
+        }
         if self.local.timeout() == Some(Duration::ZERO) {
             let met = self.local.handle_timeout(poll.registry());
             self.meet(met);
@@ -261,6 +282,7 @@ impl Control {
 
     /// Sends what the core has to say and publishes what changed.
     fn follow_up(&mut self) {
+        self.follow_sealing();
         self.send_all();
         if !std::mem::take(&mut self.dirty) {
             return;
@@ -291,6 +313,10 @@ impl Control {
                 Event::LinkUp { link, peer } => log::info!("link {link} to {} is up", self.called(peer)),
                 Event::LinkDown { link, peer, reason } => {
                     log::info!("link {link} to {} is down: {reason}", self.called(peer));
+                    let now = self.clock.now();
+                    if let Some(sealing) = &mut self.sealing {
+                        sealing.renew(now, link);
+                    }
                 }
                 Event::LinkResized { link, peer, message } => {
                     log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
@@ -333,6 +359,9 @@ impl Control {
     }
 
     fn close_wire(&mut self, link: LinkId, poll: &Poll) {
+        if let Some(sealing) = &mut self.sealing {
+            sealing.forget(link);
+        }
         let Some(wire) = self.wires.detach(&self.lanes, link) else { return };
         if let Some(token) = wire.life {
             self.local.forget(poll.registry(), token);
@@ -359,6 +388,35 @@ impl Control {
             self.local.keep(token, name, life);
             self.link(spec, wire, rings.into_iter().map(Peer::Shm).collect());
         }
+    }
+
+    /// Does what the gate has to do.
+    fn follow_sealing(&mut self) {
+        let Some(mut sealing) = self.sealing.take() else { return };
+        let now = self.clock.now();
+        while let Some(task) = sealing.next_task(now, &self.lanes) {
+            match task {
+                Task::Link { session, member, address, lasting } => {
+                    let Some(channel) = self.wires.channel(UDP) else {
+                        log::error!("udp: more peers than this node can carry");
+                        continue;
+                    };
+                    let most = udp::message_most(address).saturating_sub(fabric_seal::OVERHEAD);
+                    let message = u32::try_from(most).unwrap_or(u32::MAX);
+                    let expect = Some((member.node, member.name));
+                    let spec = LinkSpec { carrier: "udp", priority: PRIORITY[UDP], message, expect, lasting };
+                    let mut wire = Wires::new_wire(UDP, channel, format!("{address}{}", sealing.cipher(session)));
+                    wire.socket = Some(address);
+                    let peers = self.lanes.mailboxes.iter().map(|_| Peer::Address(address)).collect();
+                    let link = self.link(spec, wire, peers);
+                    sealing.linked(session, link, Channel(channel));
+                }
+                Task::Moved { channel, address } => self.wires.move_to(UDP, channel.0, address),
+                Task::Close { link } => self.node.close_link(now, link, Reason::CarrierLost),
+                Task::Message { link, bytes } => self.node.handle_message(now, link, &bytes),
+            }
+        }
+        self.sealing = Some(sealing);
     }
 
     /// Links up with a UDP peer.
@@ -389,8 +447,21 @@ impl Control {
                         self.node.close_link(now, link, Reason::CarrierLost);
                     }
                 }
+                Report::Message { carrier: UDP, origin: Origin::Stranger(from), bytes } if self.sealing.is_some() => {
+                    if let Some(sealing) = &mut self.sealing {
+                        sealing.handle_datagram(now, from, bytes);
+                    }
+                }
                 Report::TooLong => self.paths.hurry(),
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
+                Report::Moved { channel, address } => {
+                    if let Some(sealing) = &mut self.sealing {
+                        log::info!("udp: the peer of channel {} is at {address} now", channel.0);
+                        sealing.moved(&self.lanes, channel, address);
+                        self.wires.move_to(UDP, channel.0, address);
+                        self.paths.hurry();
+                    }
+                }
                 Report::Sighting { segment, sighting } => {
                     let Some(stations) = self.stations.get_mut(segment) else { continue };
                     match stations.learn(now, sighting) {
@@ -410,7 +481,8 @@ impl Control {
 
     /// Asks the kernel what the paths of UDP peers take now, and follows that up.
     fn measure_paths(&mut self) {
-        for change in self.paths.measure(&self.node, &self.wires) {
+        let overhead = if self.sealing.is_some() { fabric_seal::OVERHEAD } else { 0 };
+        for change in self.paths.measure(&self.node, &self.wires, overhead) {
             let (channel, message) = (Channel(change.channel), change.message);
             for mailbox in &self.lanes.mailboxes {
                 mailbox.give(Command::Resize { carrier: UDP, channel, message });
@@ -454,6 +526,7 @@ impl Control {
             attached: &self.attached,
             lanes: &self.lanes,
             inbox: &self.inbox,
+            gate: self.sealing.as_ref().map(Sealing::counts),
             now: self.clock.now(),
         };
         match ask {
@@ -463,6 +536,35 @@ impl Control {
             Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
             Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
             Ask::Ping { node, size } => self.ping(client, &node, size, poll),
+            Ask::Invite { name, id, contact, minutes } => {
+                let wanted = Wanted {
+                    name: &name,
+                    id,
+                    contact,
+                    minutes,
+                    listen: self.config.udp,
+                    own: (self.node.id(), &self.config.name),
+                    fabric: &self.config.fabric,
+                };
+                match self.sealing.as_mut().ok_or_else(|| NOT_SEALED.to_owned()) {
+                    Err(error) => self.server.refuse(client, registry, error),
+                    Ok(sealing) => match sealing.invite(self.clock.now(), wanted) {
+                        Ok(report) => self.server.answer(client, registry, &report),
+                        Err(error) => self.server.refuse(client, registry, error),
+                    },
+                }
+            }
+            Ask::Revoke { member } => {
+                let done = self.sealing.as_mut().ok_or_else(|| NOT_SEALED.to_owned()).and_then(|s| s.revoke(&member));
+                // What is told is in effect: no lane has the keys any more.
+                self.follow_sealing();
+                self.take_events(poll);
+                self.follow_up();
+                match done {
+                    Ok(report) => self.server.answer(client, registry, &report),
+                    Err(error) => self.server.refuse(client, registry, error),
+                }
+            }
         }
     }
 
