@@ -116,7 +116,8 @@ impl Exchange {
             return;
         }
         self.handle_departure(now, node);
-        let epoch = self.next_epoch();
+        let last = self.peers.get(&node).map_or(0, |p| p.epoch);
+        let epoch = self.next_epoch(last);
         let peer = self.peers.entry(node).or_insert_with(|| Peer::new(life));
         if peer.life != life {
             let floor = peer.former.filter(|(former, _)| *former == life).map_or(0, |(_, floor)| floor);
@@ -169,10 +170,12 @@ impl Exchange {
         }
     }
 
-    fn next_epoch(&mut self) -> u32 {
+    /// A new epoch, later than the one given. Epochs of all peers are counted together, but who asks for one far ahead gets it
+    /// without the others: to them it could look like one of before.
+    fn next_epoch(&mut self, past: u32) -> u32 {
         // Zero is no epoch.
         self.epochs = self.epochs.wrapping_add(1).max(1);
-        self.epochs
+        if past == 0 || is_later(self.epochs, past) { self.epochs } else { past.wrapping_add(1).max(1) }
     }
 
     /// Keeps what is known of a bounded number of nodes that left.
@@ -199,7 +202,7 @@ impl Exchange {
         if floor != 0 && !is_later(peer.epoch, floor) {
             // It took us for gone, and dropped what it had of ours.
             self.drop_stream(node);
-            let epoch = self.next_epoch();
+            let epoch = self.next_epoch(floor);
             if let Some(peer) = self.peers.get_mut(&node) {
                 peer.epoch = epoch;
                 self.ready.insert(node);

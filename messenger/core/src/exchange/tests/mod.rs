@@ -1,6 +1,7 @@
 //! Nodes that speak over cables without loss; what a lossy world does is in the simulator.
 
 mod closing;
+mod epochs;
 mod names;
 mod paths;
 mod ports;
