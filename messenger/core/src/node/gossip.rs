@@ -160,6 +160,9 @@ impl Node {
             let from = self.links.get(&link).and_then(Link::peer).map(|p| p.node);
             self.departed.retain(|d| d.node != node);
             let is_fresh = fresh.contains(&node);
+            if let Some(life) = self.member(node).map(|m| m.incarnation) {
+                self.exchange.handle_member(now, node, life);
+            }
             self.events.push_back(if is_fresh { Event::MemberUp(node) } else { Event::MemberChanged(node) });
             self.flood(now, node, from);
         }

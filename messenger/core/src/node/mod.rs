@@ -11,10 +11,11 @@ mod gossip;
 mod greeting;
 mod rival;
 mod service;
+mod transmit;
 
 use crate::{
-    Incarnation, LinkId, Name, NodeId, Time,
-    link::{Identity, Link, LinkSpec, LinkState, Outbox, Reason, Transmit},
+    Exchange, Incarnation, Limits, LinkId, Name, NodeId, Time,
+    link::{Identity, Link, LinkSpec, LinkState, Outbox, Reason},
     registry::{Entry, Registry, VERSION_TOLD},
     route::{self, Route},
     wire::{Attachment, Header, Kind, LinkBody, Record, Refusal},
@@ -148,6 +149,7 @@ pub struct Node {
     seed: u64,
     pings: service::Pings,
     counts: Counts,
+    exchange: Exchange,
 }
 
 /// Messages that came to nothing, and why.
@@ -167,6 +169,8 @@ pub struct Counts {
     pub hop_limit: u64,
     /// For a port that is not there.
     pub no_port: u64,
+    /// To be passed on, and larger than the next link takes.
+    pub too_large: u64,
     /// Records of members for which there was no room.
     pub no_room: u64,
     /// Records of a version that only the member itself may have written, from elsewhere.
@@ -181,8 +185,14 @@ pub struct Counts {
 const DEPARTED: usize = 64;
 
 impl Node {
-    /// A node without links.
+    /// A node without links, with the usual limits.
     pub fn new(config: NodeConfig, now: Time) -> Node {
+        Node::with_limits(config, Limits::default(), now)
+    }
+
+    /// A node without links.
+    pub fn with_limits(config: NodeConfig, limits: Limits, now: Time) -> Node {
+        let exchange = Exchange::new(config.node, config.incarnation, limits, now);
         let me = Identity {
             node: config.node,
             name: config.name,
@@ -213,6 +223,7 @@ impl Node {
             seed: config.seed,
             pings: service::Pings::default(),
             counts: Counts::default(),
+            exchange,
         };
         node.write_own_record(now);
         node
@@ -270,7 +281,19 @@ impl Node {
 
     /// What came to nothing.
     pub fn counts(&self) -> Counts {
-        Counts { stale: self.links.values().map(Link::stale).sum(), ..self.counts }
+        let traffic = self.exchange.traffic();
+        let stale = self.links.values().map(Link::stale).sum::<u64>() + traffic.stale;
+        Counts { stale, no_port: traffic.no_port, ..self.counts }
+    }
+
+    /// Its ports, paths, tickets and names.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The same, for commands; what follows from them is in [`Node::poll_transmit`].
+    pub fn exchange_mut(&mut self) -> &mut Exchange {
+        &mut self.exchange
     }
 
     /// Opens a link; the carrier is ready for it.
@@ -370,8 +393,9 @@ impl Node {
                 Ok(body) => self.handle_link_body(now, id, source, header.port, &body),
                 Err(_) => self.counts.malformed += 1,
             },
-            Kind::Message | Kind::Receipt | Kind::Response => {
-                if self.links.get(&id).is_some_and(Link::is_live) {
+            Kind::Message | Kind::Receipt | Kind::Response | Kind::Ack => {
+                if let Some(link) = self.links.get_mut(&id).filter(|l| l.is_live()) {
+                    link.heard(now);
                     self.handle_or_relay(now, header, message);
                 } else {
                     self.counts.malformed += 1;
@@ -442,17 +466,14 @@ impl Node {
             }
             self.compare_registry(now, id);
         }
+        self.exchange.handle_timeout(now);
     }
 
     /// When [`Node::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let links = self.links.values().filter_map(|l| l.timeout(&self.me));
-        links.chain(self.news_at).chain(self.rivals.overwrite_at()).min()
-    }
-
-    /// The next message to hand to a carrier.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.out.pop_front()
+        let links = self.links.values().filter_map(|l| l.timeout(&self.me)).min();
+        let own = [self.news_at, self.rivals.overwrite_at(), self.exchange.poll_timeout()];
+        own.into_iter().chain([links]).flatten().min()
     }
 
     /// The next thing that changed.
@@ -531,6 +552,7 @@ impl Node {
     /// As [`Node::find_routes`]; the records of newcomers, whom nobody was told of yet, go without a word.
     fn find_routes_with(&mut self, newcomers: &BTreeSet<NodeId>) {
         self.routes = route::routes(self.me.node, &self.neighbours(), &self.registry);
+        self.exchange.wake_all();
         let lost: Vec<NodeId> = self
             .registry
             .iter()
@@ -554,6 +576,7 @@ impl Node {
             }
             self.departed.push_back(record);
             self.events.push_back(Event::MemberDown(node));
+            self.exchange.handle_departure(self.last_run, node);
         }
     }
 
@@ -570,4 +593,4 @@ impl Node {
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,23 +1,25 @@
 use super::*;
-use crate::{SegmentId, wire::Flags};
+use crate::{SegmentId, Transmit, wire::Flags};
 use std::{string::String, vec};
 
 /// Nodes joined by cables, a virtual clock and no loss unless a cable is cut.
-pub(super) struct World {
-    pub(super) now: Time,
-    pub(super) nodes: Vec<Node>,
-    pub(super) cables: Vec<Cable>,
-    pub(super) seen: Vec<(u32, Event)>,
+pub(crate) struct World {
+    pub(crate) now: Time,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) cables: Vec<Cable>,
+    pub(crate) seen: Vec<(u32, Event)>,
 }
 
-pub(super) struct Cable {
-    pub(super) ends: [(usize, LinkId); 2],
-    pub(super) cut: bool,
+pub(crate) struct Cable {
+    pub(crate) ends: [(usize, LinkId); 2],
+    pub(crate) cut: bool,
 }
 
 const STEP: Duration = Duration::from_millis(10);
+/// At one time nodes answer each other at most so often.
+const ROUNDS: usize = 100_000;
 
-pub(super) fn config(n: u32, name: &str) -> NodeConfig {
+pub(crate) fn config(n: u32, name: &str) -> NodeConfig {
     NodeConfig {
         node: NodeId::new(n).unwrap(),
         name: Name::new(name).unwrap(),
@@ -34,20 +36,20 @@ pub(super) fn config(n: u32, name: &str) -> NodeConfig {
 }
 
 impl World {
-    pub(super) fn new(n: u32) -> World {
+    pub(crate) fn new(n: u32) -> World {
         let nodes = (1..=n).map(|n| Node::new(config(n, &std::format!("n{n}")), Time::ZERO)).collect();
         World { now: Time::ZERO, nodes, cables: Vec::new(), seen: Vec::new() }
     }
 
-    pub(super) fn connect(&mut self, a: usize, b: usize, priority: u8) -> usize {
+    pub(crate) fn connect(&mut self, a: usize, b: usize, priority: u8) -> usize {
         let spec = LinkSpec { carrier: "cable", priority, message: 600, expect: None, lasting: true };
         let ends = [a, b].map(|n| (n - 1, self.nodes[n - 1].open_link(self.now, spec.clone())));
         self.cables.push(Cable { ends, cut: false });
         self.cables.len() - 1
     }
 
-    pub(super) fn carry(&mut self) {
-        loop {
+    pub(crate) fn carry(&mut self) {
+        for _ in 0..ROUNDS {
             let mut quiet = true;
             for at in 0..self.nodes.len() {
                 while let Some(Transmit { link, bytes }) = self.nodes[at].poll_transmit() {
@@ -76,9 +78,10 @@ impl World {
                 return;
             }
         }
+        panic!("the nodes answer each other for ever");
     }
 
-    pub(super) fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             self.now = self.now + STEP;
@@ -104,7 +107,7 @@ impl World {
     }
 }
 
-pub(super) fn id(n: u32) -> NodeId {
+pub(crate) fn id(n: u32) -> NodeId {
     NodeId::new(n).unwrap()
 }
 
