@@ -9,7 +9,7 @@ mod serial;
 mod strangers;
 mod suite;
 
-use pair::{Pair, ether, jumbo_ether, loopback, serial, shm, udp, udp6};
+use pair::{Pair, ether, jumbo_ether, loopback, sealed, serial, shm, udp, udp6};
 
 macro_rules! conformance {
     ($($name:ident => $make:expr;)*) => { $(
@@ -49,6 +49,7 @@ conformance! {
     plain_shm => shm();
     plain_udp => udp();
     plain_udp6 => udp6();
+    plain_sealed => sealed();
     plain_ether => ether();
     jumbo_ether => jumbo_ether();
     plain_serial => serial();
@@ -68,6 +69,7 @@ conformance! {
     faultless_ether => ether().faultless();
     faultless_serial => serial().faultless();
     stacked_shm => shm().traced().captured().faultless();
+    stacked_sealed => sealed().traced().captured().faultless();
     stacked_udp => udp().traced().captured().faultless();
     stacked_ether => ether().traced().captured().faultless();
     stacked_serial => serial().traced().captured().faultless();

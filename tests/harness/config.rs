@@ -11,6 +11,8 @@ pub struct Trust {
     pub book: PathBuf,
     /// Seconds after which keys are replaced.
     pub rekey: u32,
+    /// The ciphers it may use, the best first; the daemon's own list when there is none.
+    pub ciphers: Vec<String>,
     /// Name, number, public key and perhaps address of each other member.
     pub members: Vec<(String, u32, String, Option<String>)>,
 }
@@ -190,6 +192,9 @@ impl Config {
         if let Some(trust) = &self.trust {
             let (key, book) = (trust.key.display().to_string(), trust.book.display().to_string());
             line(format_args!("[trust]\nkey = {key:?}\nbook = {book:?}\nrekey_s = {}", trust.rekey));
+            if !trust.ciphers.is_empty() {
+                line(format_args!("ciphers = [{}]", quoted(&trust.ciphers)));
+            }
             for (name, id, key, address) in &trust.members {
                 line(format_args!("[[peer]]\nname = {name:?}\nid = {id}\nkey = {key:?}"));
                 if let Some(address) = address {

@@ -11,6 +11,7 @@ mod ethernet;
 mod harness;
 mod hostile;
 mod life;
+mod load;
 mod media;
 mod mtu;
 mod path;

@@ -11,6 +11,7 @@ mod failover;
 mod frames;
 mod impostor;
 mod members;
+mod messages;
 mod quality;
 mod random;
 mod rng;

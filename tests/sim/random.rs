@@ -12,7 +12,7 @@ const RUNS: u64 = 300;
 /// Longer than silence, the rarest greeting and a few of the rarest comparisons of registries take together.
 const CALM: Duration = Duration::from_secs(30);
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     env::var(name).ok()?.parse().ok()
 }
 

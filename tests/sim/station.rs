@@ -2,7 +2,7 @@
 
 use crate::cable::Cable;
 use messenger_core::{
-    Event, LinkId, Name, Node, NodeConfig, NodeId, Policy, SegmentId, Time,
+    Delivery, Event, Incarnation, LinkId, Name, Node, NodeConfig, NodeId, Policy, SegmentId, Time,
     wire::{Attachment, Flags},
 };
 use minet::{Hop, Member, Offloads, Reassembly, Switch, Table};
@@ -39,6 +39,8 @@ pub struct Station {
     pub lives: Vec<usize>,
     /// Frames that its interface got.
     pub got: Vec<Got>,
+    /// What the core told clients, each message with the life of its sender as the core's record has it.
+    pub told: Vec<(Delivery, Option<Incarnation>)>,
     /// Which links frames came and went on since the core was last told.
     pub traffic: BTreeMap<LinkId, (bool, bool)>,
     /// Its links' cables.
@@ -67,6 +69,7 @@ impl Station {
             seen: Vec::new(),
             lives: Vec::new(),
             got: Vec::new(),
+            told: Vec::new(),
             traffic: BTreeMap::new(),
             ports: BTreeMap::new(),
             due: None,

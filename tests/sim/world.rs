@@ -6,7 +6,7 @@ use crate::{
     station::Station,
 };
 use messenger_core::{
-    Event, Incarnation, LinkId, LinkState, Name, NodeConfig, NodeId, Reason, Time,
+    Delivery, Event, Incarnation, LinkId, LinkState, Name, NodeConfig, NodeId, Reason, Time,
     wire::{Header, Kind as MessageKind},
 };
 use std::{
@@ -328,6 +328,14 @@ impl World {
             let station = &mut self.stations[place];
             station.unpublish();
             station.seen.push((self.now, event));
+        }
+        let station = &mut self.stations[place];
+        while let Some(told) = station.node.exchange_mut().poll_deliver() {
+            let life = match &told {
+                Delivery::Message { message, .. } => station.node.member(message.node).map(|m| m.incarnation),
+                _ => None,
+            };
+            station.told.push((told, life));
         }
         self.schedule(place);
     }

@@ -100,7 +100,7 @@ fn has_aes() -> bool {
     }
 }
 
-/// One direction's cipher with its key. The library wipes the key when it is dropped.
+/// One direction's cipher with its key. Wiping the key when it is dropped is left to the library.
 pub(crate) struct Cipher(LessSafeKey);
 
 impl Cipher {

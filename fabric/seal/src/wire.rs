@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn no_answer_is_longer_than_the_question() {
-        assert!(COOKIE <= KNOCK && COOKIE <= INIT && RESPONSE <= INIT && DENIAL <= INIT && LOST <= OVERHEAD);
+        const { assert!(COOKIE <= KNOCK && COOKIE <= INIT && RESPONSE <= INIT && DENIAL <= INIT && LOST <= OVERHEAD) };
     }
 
     #[test]

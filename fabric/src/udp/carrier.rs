@@ -37,6 +37,8 @@ pub struct Udp {
     /// The last source that was looked up, and who it is.
     last: Option<(SocketAddr, Origin)>,
     counts: Counts,
+    /// Whether a stranger's message can be one that is answered.
+    greets: Option<fn(&[u8]) -> bool>,
     /// Keys of the channels, when everything is sealed.
     sealed: Option<Box<Sealed>>,
 }
@@ -102,6 +104,12 @@ impl Udp {
         }
     }
 
+    /// Which messages of strangers can lead to an answer: of others it is not noted where they were sent to. Without
+    /// this, all can.
+    pub fn set_greets(&mut self, greets: fn(&[u8]) -> bool) {
+        self.greets = Some(greets);
+    }
+
     fn with(socket: Arc<Bound>, inbox: Inbox) -> Udp {
         Udp {
             socket,
@@ -111,6 +119,7 @@ impl Udp {
             by_address: HashMap::new(),
             last: None,
             counts: Counts::default(),
+            greets: None,
             sealed: None,
         }
     }
@@ -183,6 +192,9 @@ impl Carrier for Udp {
         match self.routes.get_mut(index) {
             Some(place @ None) => {
                 *place = Some(Route::new(address, name));
+                if let Some(sources) = self.socket.sources() {
+                    sources.hold(address);
+                }
                 self.by_address.insert(address, channel);
                 self.last = None;
                 Ok(())
@@ -195,6 +207,9 @@ impl Carrier for Udp {
         if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize).map(Option::take) {
             self.by_address.remove(&route.address);
             self.last = None;
+            if let Some(sources) = self.socket.sources() {
+                sources.release(route.address);
+            }
         }
         if let Some(sealed) = &mut self.sealed {
             sealed.detach(channel);
@@ -277,6 +292,10 @@ impl Carrier for Udp {
         };
         if let Amend::Move { address } = amend {
             let name = self.socket.reach(address).ok_or(AttachError::Io(io::ErrorKind::InvalidInput.into()))?;
+            if let Some(sources) = self.socket.sources() {
+                sources.hold(address);
+                sources.release(route.address);
+            }
             route.move_to(address, name);
             return Ok(());
         }
@@ -387,7 +406,10 @@ impl Udp {
                 }
                 (None, _) => None,
             };
-            if let (Some(origin), Some(from), Some(local)) = (origin, datagram.source, datagram.local) {
+            let first = || receiver.bytes(cursor.slot, 0, datagram.len.min(datagram.segment));
+            if let (Some(origin), Some(from), Some(local)) = (origin, datagram.source, datagram.local)
+                && (matches!(origin, Origin::Channel(_)) || self.greets.is_none_or(|greets| greets(first())))
+            {
                 note_local(&self.socket, &mut self.routes, origin, from, local);
             }
             let Some(origin) = origin.filter(|_| !datagram.truncated) else {
@@ -439,6 +461,8 @@ impl Udp {
             let list: ArrayVec<Message<'_>, { sealed::CHUNK }> = parts.iter().map(|parts| Message { parts }).collect();
             let (taken, sent) = self.send_plain(channel, &list);
             done += taken;
+            // Counted is what was asked to be sent, as where it is received.
+            self.counts.sent_bytes = self.counts.sent_bytes.saturating_sub((taken * fabric_seal::OVERHEAD) as u64);
             let sent = sent.map_err(|error| match error {
                 // The path takes less than it did.
                 SendError::TooLong(most) => SendError::TooLong(most.saturating_sub(fabric_seal::OVERHEAD)),
@@ -512,54 +536,4 @@ impl Slots {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_error_has_its_verdict() {
-        let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
-        let mut route = Route::new(address, address.into());
-        assert_eq!(route.message, 65_507);
-        let mut verdict =
-            |errno: i32, messages: usize| judge(&io::Error::from_raw_os_error(errno), &mut route, messages);
-        assert!(matches!(verdict(libc::EAGAIN, 9), Verdict::Full));
-        for errno in [libc::EIO, libc::EINVAL, libc::EOPNOTSUPP, libc::ENOPROTOOPT] {
-            assert!(matches!(verdict(errno, 9), Verdict::NoRuns));
-            assert!(matches!(verdict(errno, 1), Verdict::Lost), "a single one is not a run");
-        }
-        for errno in [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EPERM, libc::EMSGSIZE] {
-            assert!(matches!(verdict(errno, 1), Verdict::Lost));
-        }
-        // The path became smaller since: the run is lost, the next messages are cut to the new limit.
-        route.message = 1 << 20;
-        assert!(matches!(judge(&io::Error::from_raw_os_error(libc::EINVAL), &mut route, 9), Verdict::Lost));
-        assert_eq!(route.message, 65_507);
-    }
-
-    #[test]
-    fn without_a_route_the_usual_is_guessed() {
-        let address: SocketAddr = "255.255.255.255:9".parse().unwrap();
-        assert_eq!(Route::new(address, address.into()).message, 1472);
-    }
-
-    /// Without runs, each message goes as a datagram of its own.
-    #[test]
-    fn messages_pass_where_runs_do_not() {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let (mut a, mut b) = (Udp::bind(any).unwrap(), Udp::bind(any).unwrap());
-        a.attach(Channel(0), Peer::Address(b.local())).unwrap();
-        a.routes[0].as_mut().unwrap().segment = false;
-        let parts = [View::from(&[1; 100][..])];
-        assert_eq!(a.send(Channel(0), &[Message { parts: &parts }; 150]), (150, Ok(())));
-        assert_eq!(a.counts().calls, 3);
-        let mut seen = 0;
-        while seen < 150 {
-            let mut batch = Batch::new();
-            b.receive(&mut batch).unwrap();
-            assert!(batch.iter().all(|received| received.bytes.len() == 100));
-            seen += batch.len();
-            drop(batch);
-            b.release();
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Names of nodes, segments and ports.
 
 use alloc::boxed::Box;
-use core::{fmt, ops::Deref};
+use core::{borrow::Borrow, fmt, ops::Deref};
 
 /// A name: 1 to [`Name::MAX`] bytes of UTF-8 without control characters, NUL or white space.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +50,12 @@ impl Name {
 impl Deref for Name {
     type Target = str;
     fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -15,8 +15,6 @@
 
 mod handshake;
 mod session;
-#[cfg(test)]
-mod tests;
 mod timing;
 
 use crate::{

@@ -6,17 +6,19 @@
 //! A *conduit* is all links to one peer; the live link of the lowest priority number is active and carries its traffic.
 //! A conduit stays on its link while no better one is live. Links that are bad are demoted: see [`crate::Policy`].
 
+mod crowd;
 mod gossip;
 mod greeting;
 mod rival;
 mod service;
+mod transmit;
 mod watch;
 
 use crate::{
-    Incarnation, LinkId, Name, NodeId, Time,
+    Exchange, Incarnation, Limits, LinkId, Name, NodeId, Time,
     conduit::{Cause, Damping, Demotion, Policy},
-    link::{Identity, Link, LinkSpec, LinkState, Outbox, Reason, Transmit},
-    registry::{Entry, Registry},
+    link::{Identity, Link, LinkSpec, LinkState, Outbox, Reason},
+    registry::{Entry, Registry, VERSION_TOLD},
     route::{self, Route},
     wire::{Attachment, Header, Kind, LinkBody, Record, Refusal},
 };
@@ -166,6 +168,7 @@ pub struct Node {
     seed: u64,
     pings: service::Pings,
     counts: Counts,
+    exchange: Exchange,
 }
 
 /// Messages that came to nothing, and why.
@@ -185,6 +188,14 @@ pub struct Counts {
     pub hop_limit: u64,
     /// For a port that is not there.
     pub no_port: u64,
+    /// To be passed on, and larger than the next link takes.
+    pub too_large: u64,
+    /// Records of members for which there was no room.
+    pub no_room: u64,
+    /// Records of a version that only the member itself may have written, from elsewhere.
+    pub high_version: u64,
+    /// Came while this node stays away, since another has its number.
+    pub away: u64,
     /// Passed on.
     pub relayed: u64,
 }
@@ -193,8 +204,14 @@ pub struct Counts {
 const DEPARTED: usize = 64;
 
 impl Node {
-    /// A node without links.
+    /// A node without links, with the usual limits.
     pub fn new(config: NodeConfig, now: Time) -> Node {
+        Node::with_limits(config, Limits::default(), now)
+    }
+
+    /// A node without links.
+    pub fn with_limits(config: NodeConfig, limits: Limits, now: Time) -> Node {
+        let exchange = Exchange::new(config.node, config.incarnation, limits, now);
         let me = Identity {
             node: config.node,
             name: config.name,
@@ -220,7 +237,7 @@ impl Node {
             news: Vec::new(),
             news_at: None,
             attachments: Vec::new(),
-            version: config.version,
+            version: config.version.min(VERSION_TOLD),
             rivals: rival::Rivals::default(),
             departed: VecDeque::new(),
             out: VecDeque::new(),
@@ -229,6 +246,7 @@ impl Node {
             seed: config.seed,
             pings: service::Pings::default(),
             counts: Counts::default(),
+            exchange,
         };
         node.write_own_record(now);
         node
@@ -286,7 +304,19 @@ impl Node {
 
     /// What came to nothing.
     pub fn counts(&self) -> Counts {
-        Counts { stale: self.links.values().map(Link::stale).sum(), ..self.counts }
+        let traffic = self.exchange.traffic();
+        let stale = self.links.values().map(Link::stale).sum::<u64>() + traffic.stale;
+        Counts { stale, no_port: traffic.no_port, ..self.counts }
+    }
+
+    /// Its ports, paths, tickets and names.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The same, for commands; what follows from them is in [`Node::poll_transmit`].
+    pub fn exchange_mut(&mut self) -> &mut Exchange {
+        &mut self.exchange
     }
 
     /// Opens a link; the carrier is ready for it.
@@ -366,6 +396,7 @@ impl Node {
     /// Takes a message that came in on a link; frames are the data link's and do not come here.
     pub fn handle_message(&mut self, now: Time, id: LinkId, message: &[u8]) {
         if self.away_until(now).is_some() {
+            self.counts.away += 1;
             return;
         }
         let header = match Header::parse(message) {
@@ -388,8 +419,9 @@ impl Node {
                 Ok(body) => self.handle_link_body(now, id, source, header.port, &body),
                 Err(_) => self.counts.malformed += 1,
             },
-            Kind::Message | Kind::Receipt | Kind::Response => {
-                if self.links.get(&id).is_some_and(Link::is_live) {
+            Kind::Message | Kind::Receipt | Kind::Response | Kind::Ack => {
+                if let Some(link) = self.links.get_mut(&id).filter(|l| l.is_live()) {
+                    link.heard(now);
                     self.handle_or_relay(now, header, message);
                 } else {
                     self.counts.malformed += 1;
@@ -447,6 +479,7 @@ impl Node {
         }
         self.last_run = now;
         self.settle(now);
+        self.overwrite_if_due(now);
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
             let Some(link) = self.links.get_mut(&id) else { continue };
@@ -459,20 +492,21 @@ impl Node {
             let digest = self.registry.digest();
             if let Some(link) = self.links.get_mut(&id) {
                 link.speak(now, &self.me, digest, &mut self.out);
+                if link.take_size(now, self.me.interval) {
+                    self.tell_size(now, id);
+                }
             }
             self.compare_registry(now, id);
         }
         self.watch_links(now);
+        self.exchange.handle_timeout(now);
     }
 
     /// When [`Node::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.links.values().filter_map(|l| l.timeout(&self.me)).chain(self.news_at).min()
-    }
-
-    /// The next message to hand to a carrier.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.out.pop_front()
+        let links = self.links.values().filter_map(|l| l.timeout(&self.me)).min();
+        let own = [self.news_at, self.rivals.overwrite_at(), self.exchange.poll_timeout()];
+        own.into_iter().chain([links]).flatten().min()
     }
 
     /// The next thing that changed.
@@ -564,6 +598,7 @@ impl Node {
     /// As [`Node::find_routes`]; the records of newcomers, whom nobody was told of yet, go without a word.
     fn find_routes_with(&mut self, newcomers: &BTreeSet<NodeId>) {
         self.routes = route::routes(self.me.node, &self.neighbours(), &self.registry);
+        self.exchange.wake_all();
         let lost: Vec<NodeId> = self
             .registry
             .iter()
@@ -574,14 +609,20 @@ impl Node {
             self.forget_asides();
         }
         for node in lost {
-            if let Some(Entry { record, .. }) = self.registry.remove(node).filter(|_| !newcomers.contains(&node)) {
-                self.departed.retain(|d| d.node != node);
-                if self.departed.len() >= DEPARTED {
-                    self.departed.pop_front();
-                }
-                self.departed.push_back(record);
-                self.events.push_back(Event::MemberDown(node));
+            self.let_go(node, newcomers.contains(&node));
+        }
+    }
+
+    /// Keeps a member's record no longer; of a newcomer nobody was told yet.
+    fn let_go(&mut self, node: NodeId, newcomer: bool) {
+        if let Some(Entry { record, .. }) = self.registry.remove(node).filter(|_| !newcomer) {
+            self.departed.retain(|d| d.node != node);
+            if self.departed.len() >= DEPARTED {
+                self.departed.pop_front();
             }
+            self.departed.push_back(record);
+            self.events.push_back(Event::MemberDown(node));
+            self.exchange.handle_departure(self.last_run, node);
         }
     }
 
@@ -596,4 +637,6 @@ impl Node {
 }
 
 #[cfg(test)]
-mod tests;
+mod hostile;
+#[cfg(test)]
+pub(crate) mod tests;

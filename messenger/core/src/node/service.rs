@@ -4,7 +4,7 @@ use super::{Event, Node};
 use crate::{
     NodeId, PortId, Time,
     link::Transmit,
-    wire::{Extension, Flags, Header, Kind, Priority, SubHeader},
+    wire::{Ack, Extension, Flags, Header, Kind, Priority, SubHeader},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
@@ -16,7 +16,6 @@ const NOT_SUPPORTED: u16 = 3;
 /// Statuses of a response.
 const STATUS_OK: u16 = 0;
 const STATUS_NOT_SUPPORTED: u16 = 1;
-const STATUS_NO_PORT: u16 = 2;
 
 /// How many pings are remembered; the oldest is forgotten.
 const PINGS: usize = 1024;
@@ -103,6 +102,11 @@ impl Node {
             return;
         }
         header.flags = header.flags.with_hops(header.flags.hops() - 1);
+        let next = self.routes.get(&to).and_then(|route| self.links.get(&route.link)?.peer());
+        if next.is_some_and(|peer| (peer.message as usize) < message.len()) {
+            self.counts.too_large += 1;
+            return;
+        }
         let mut bytes = message.to_vec();
         if header.emit(&mut bytes).is_ok() && self.send_on(to, bytes) {
             self.counts.relayed += 1;
@@ -110,19 +114,28 @@ impl Node {
     }
 
     fn handle_own(&mut self, now: Time, header: &Header, message: &[u8]) {
-        let (Ok(extension), Ok(sub)) = (Extension::parse(message), SubHeader::parse(message)) else {
-            self.counts.malformed += 1;
-            return;
-        };
         let (Ok(body), Some(source)) = (header.body(message), header.source_node()) else {
             self.counts.malformed += 1;
             return;
         };
-        match header.kind {
-            Kind::Message if PortId::from_wire(header.port) != PortId::NODE => {
-                self.counts.no_port += 1;
-                self.answer(source, extension, NOT_SUPPORTED, STATUS_NO_PORT, &[]);
+        let for_a_port = header.kind == Kind::Message && PortId::from_wire(header.port) != PortId::NODE;
+        let told = match header.kind {
+            Kind::Ack => Ack::parse(body).map(|ack| self.exchange.handle_ack(now, source, &ack)),
+            _ if for_a_port || header.flags.has(Flags::SEQUENCED) => {
+                self.exchange.handle_message(now, source, header, message)
             }
+            _ => return self.handle_echo(now, header, message, source, body),
+        };
+        self.counts.malformed += u64::from(told.is_err());
+    }
+
+    /// Echoes: requests and answers of [`Node::ping`], outside of all streams.
+    fn handle_echo(&mut self, now: Time, header: &Header, message: &[u8], source: NodeId, body: &[u8]) {
+        let (Ok(extension), Ok(sub)) = (Extension::parse(message), SubHeader::parse(message)) else {
+            self.counts.malformed += 1;
+            return;
+        };
+        match header.kind {
             Kind::Message if sub.opcode == ECHO => self.answer(source, extension, ECHO_ANSWER, STATUS_OK, body),
             Kind::Message => self.answer(source, extension, NOT_SUPPORTED, STATUS_NOT_SUPPORTED, &[]),
             Kind::Response if sub.opcode == ECHO_ANSWER => match self.pings.open.remove(&extension.transaction) {

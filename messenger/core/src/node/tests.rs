@@ -1,23 +1,25 @@
 use super::*;
-use crate::{SegmentId, wire::Flags};
+use crate::{SegmentId, Transmit, wire::Flags};
 use std::{string::String, vec};
 
 /// Nodes joined by cables, a virtual clock and no loss unless a cable is cut.
-struct World {
-    now: Time,
-    nodes: Vec<Node>,
-    cables: Vec<Cable>,
-    seen: Vec<(u32, Event)>,
+pub(crate) struct World {
+    pub(crate) now: Time,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) cables: Vec<Cable>,
+    pub(crate) seen: Vec<(u32, Event)>,
 }
 
-struct Cable {
-    ends: [(usize, LinkId); 2],
-    cut: bool,
+pub(crate) struct Cable {
+    pub(crate) ends: [(usize, LinkId); 2],
+    pub(crate) cut: bool,
 }
 
 const STEP: Duration = Duration::from_millis(10);
+/// At one time nodes answer each other at most so often.
+const ROUNDS: usize = 100_000;
 
-fn config(n: u32, name: &str) -> NodeConfig {
+pub(crate) fn config(n: u32, name: &str) -> NodeConfig {
     NodeConfig {
         node: NodeId::new(n).unwrap(),
         name: Name::new(name).unwrap(),
@@ -34,20 +36,20 @@ fn config(n: u32, name: &str) -> NodeConfig {
 }
 
 impl World {
-    fn new(n: u32) -> World {
+    pub(crate) fn new(n: u32) -> World {
         let nodes = (1..=n).map(|n| Node::new(config(n, &std::format!("n{n}")), Time::ZERO)).collect();
         World { now: Time::ZERO, nodes, cables: Vec::new(), seen: Vec::new() }
     }
 
-    fn connect(&mut self, a: usize, b: usize, priority: u8) -> usize {
+    pub(crate) fn connect(&mut self, a: usize, b: usize, priority: u8) -> usize {
         let spec = LinkSpec { carrier: "cable", priority, message: 600, expect: None, lasting: true };
         let ends = [a, b].map(|n| (n - 1, self.nodes[n - 1].open_link(self.now, spec.clone())));
         self.cables.push(Cable { ends, cut: false });
         self.cables.len() - 1
     }
 
-    fn carry(&mut self) {
-        loop {
+    pub(crate) fn carry(&mut self) {
+        for _ in 0..ROUNDS {
             let mut quiet = true;
             for at in 0..self.nodes.len() {
                 while let Some(Transmit { link, bytes }) = self.nodes[at].poll_transmit() {
@@ -76,9 +78,10 @@ impl World {
                 return;
             }
         }
+        panic!("the nodes answer each other for ever");
     }
 
-    fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             self.now = self.now + STEP;
@@ -89,12 +92,22 @@ impl World {
         }
     }
 
-    fn members(&self, n: usize) -> Vec<u32> {
+    /// Lets a node tell its neighbours a record, whatever it holds itself, when things are carried next.
+    pub(super) fn announce(&mut self, n: usize, entry: &Entry) {
+        let Node { links, out, me, .. } = &mut self.nodes[n - 1];
+        for link in links.values_mut().filter(|l| l.is_live()) {
+            for part in crate::registry::parts(entry, 500) {
+                link.say(self.now, me, &LinkBody::Announce(part), out);
+            }
+        }
+    }
+
+    pub(super) fn members(&self, n: usize) -> Vec<u32> {
         self.nodes[n - 1].members().map(|m| m.node.get()).collect()
     }
 }
 
-fn id(n: u32) -> NodeId {
+pub(crate) fn id(n: u32) -> NodeId {
     NodeId::new(n).unwrap()
 }
 

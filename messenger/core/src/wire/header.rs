@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | 0 | 1 | version (high nibble), header length in 8-byte units (low nibble) |
 //! | 1 | 1 | kind |
-//! | 2 | 2 | flags: priority (bits 0-1), first, more, slice, offload, sub-header, options, hops left (bits 8-10) |
+//! | 2 | 2 | flags: priority (bits 0-1), first, more, slice, offload, sub-header, options, hops left (bits 8-10), sequenced, receipt, response |
 //! | 4 | 4 | source node |
 //! | 8 | 4 | destination node, all ones for every member, zero where not known yet |
 //! | 12 | 4 | destination port; for a frame the segment, for a link message the sender's session |
@@ -26,6 +26,8 @@ pub enum Kind {
     Response,
     /// An Ethernet frame.
     Frame,
+    /// What a receiver has of a stream of messages.
+    Ack,
     /// A code this build does not know.
     Other(u8),
 }
@@ -38,6 +40,7 @@ impl From<u8> for Kind {
             2 => Kind::Receipt,
             3 => Kind::Response,
             4 => Kind::Frame,
+            5 => Kind::Ack,
             other => Kind::Other(other),
         }
     }
@@ -51,6 +54,7 @@ impl From<Kind> for u8 {
             Kind::Receipt => 2,
             Kind::Response => 3,
             Kind::Frame => 4,
+            Kind::Ack => 5,
             Kind::Other(code) => code,
         }
     }
@@ -74,6 +78,11 @@ pub enum Priority {
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Flags(pub u16);
 
+impl Priority {
+    /// All four, the most urgent first.
+    pub const ALL: [Priority; 4] = [Priority::Urgent, Priority::High, Priority::Normal, Priority::Low];
+}
+
 impl Flags {
     /// First part of a run.
     pub const FIRST: Flags = Flags(1 << 2);
@@ -87,6 +96,12 @@ impl Flags {
     pub const SUBHEADER: Flags = Flags(1 << 6);
     /// Options follow.
     pub const OPTIONS: Flags = Flags(1 << 7);
+    /// Of a message: it is part of a reliable stream, a [`super::Sequence`] says where.
+    pub const SEQUENCED: Flags = Flags(1 << 11);
+    /// Of a message: the sender waits for a receipt.
+    pub const RECEIPT: Flags = Flags(1 << 12);
+    /// Of a message: the sender waits for a response.
+    pub const RESPONSE: Flags = Flags(1 << 13);
     /// How many more nodes may relay a message that starts here.
     pub const MAX_HOPS: u8 = 7;
 

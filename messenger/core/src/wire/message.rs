@@ -147,10 +147,37 @@ impl SubHeader {
 /// A type-length-value option. Types this build does not know are for the caller to skip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opt<'a> {
-    /// 1 fragment, 2 sender's name, 3 group, 4 trace.
+    /// 2 sender's name, 3 group, 4 trace, 5 again (see [`Again`]); 1 is not used.
     pub code: u8,
     /// At most 62 bytes fit behind a sub-header.
     pub value: &'a [u8],
+}
+
+/// Option 5: the message repeats one that was sent before and for which no receipt came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Again {
+    /// The transaction of the first try.
+    pub transaction: u64,
+    /// Its slot.
+    pub slot: u16,
+}
+
+impl Again {
+    /// Its option type.
+    pub const CODE: u8 = 5;
+
+    /// From an option's value.
+    pub fn parse(value: &[u8]) -> Result<Again, WireError> {
+        Ok(Again { transaction: array(value, 0).map(u64::from_le_bytes)?, slot: u16_at(value, 8)? })
+    }
+
+    /// An option's value.
+    pub fn to_bytes(self) -> [u8; 10] {
+        let mut out = [0; 10];
+        out[..8].copy_from_slice(&self.transaction.to_le_bytes());
+        out[8..].copy_from_slice(&self.slot.to_le_bytes());
+        out
+    }
 }
 
 /// The options of a message, in order: one byte type, one byte length, the value; type 0 pads to the header's end.
@@ -164,7 +191,8 @@ impl<'a> Options<'a> {
             return Ok(Options(&[]));
         }
         let sub = if header.flags.has(Flags::SUBHEADER) { SubHeader::LEN } else { 0 };
-        let (start, end) = (SubHeader::AT + sub, usize::from(header.len));
+        let sequence = if header.flags.has(Flags::SEQUENCED) { super::Sequence::LEN } else { 0 };
+        let (start, end) = (SubHeader::AT + sub + sequence, usize::from(header.len));
         message.get(start..end).map(Options).ok_or(WireError::HeaderLength(end))
     }
 

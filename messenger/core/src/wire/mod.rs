@@ -3,17 +3,23 @@
 //! Each part is a `Repr` of meaningful values with `parse`, `buffer_len` and `emit`. Unknown codes survive a round trip;
 //! nothing here panics on any input. Offsets and meanings are numbered clauses in `PROTOCOL.md`.
 
+mod ack;
 mod cursor;
 mod header;
 mod link;
 mod message;
+mod names;
 mod record;
+mod sequence;
 mod slice;
 
+pub use ack::{Ack, LaneAck};
 pub use header::{Flags, Header, Kind, Priority};
 pub use link::{Announce, Heartbeat, Hello, LinkBody, Refusal};
-pub use message::{Agent, Extension, Opt, Options, SubHeader};
+pub use message::{Again, Agent, Extension, Opt, Options, SubHeader};
+pub use names::{Entry, Names, Scope};
 pub use record::{Attachment, Record};
+pub use sequence::Sequence;
 pub use slice::Slice;
 
 #[cfg(test)]

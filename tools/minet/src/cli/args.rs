@@ -81,7 +81,7 @@ pub struct RunArgs {
     /// Name of the first segment's interface [default: minet0]
     #[arg(long)]
     pub interface: Option<String>,
-    /// MTU of the first segment's interface in bytes [default: 1500]
+    /// MTU of the first segment's interface in bytes [default: 1500; 65000 where all carriers stay on the host]
     #[arg(long)]
     pub mtu: Option<u32>,
     /// Address with prefix length for the first segment's interface, may be repeated [default: derived from the number]

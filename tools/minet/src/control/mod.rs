@@ -4,6 +4,7 @@
 
 mod client;
 mod report;
+mod request;
 mod server;
 
 pub use client::{Client, ClientError, find_daemon};
@@ -12,6 +13,7 @@ pub use report::{
     NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport, SegmentReport, SelfReport, StatsReport,
     StatusReport,
 };
+pub use request::{Request, Requests};
 pub(crate) use server::{Asked, Server};
 
 use serde::{Deserialize, Serialize};
@@ -59,16 +61,6 @@ pub enum Ask {
         /// Which.
         member: String,
     },
-}
-
-/// A request.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Request {
-    /// Version of this protocol.
-    pub v: u32,
-    /// What is asked.
-    #[serde(flatten)]
-    pub ask: Ask,
 }
 
 /// An answer that tells why there is none.

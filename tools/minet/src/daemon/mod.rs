@@ -19,7 +19,7 @@ mod wires;
 use crate::{
     Config,
     clock::Clock,
-    lane::{Inbox, Lane, Mailbox, Parts, Port},
+    lane::{Inbox, Lane, Mailbox, Parts, Port, may_greet},
     snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
@@ -230,7 +230,8 @@ fn lanes(
     let mut doorbells = Vec::new();
     let open = if config.is_sealed() { Udp::bind_sealed } else { Udp::bind };
     let mut udp = config.udp.map(open).transpose()?;
-    if udp.is_some() {
+    if let Some(udp) = &mut udp {
+        udp.set_greets(may_greet);
         lanes.kinds.push("udp");
     }
     let mut media = media(config)?;

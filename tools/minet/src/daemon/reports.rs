@@ -142,6 +142,9 @@ impl Reporter<'_> {
             ("no-route", c.no_route),
             ("hop-limit", c.hop_limit),
             ("no-port", c.no_port),
+            ("no-room", c.no_room),
+            ("high-version", c.high_version),
+            ("away", c.away),
             ("relayed", c.relayed),
             ("inbox-full", self.inbox.dropped()),
         ];

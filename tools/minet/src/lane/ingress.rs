@@ -54,6 +54,8 @@ struct Run {
     source: u32,
     /// The member it is relayed to, with its header; `None` for our own interface.
     relay: Option<(usize, Header)>,
+    /// What follows need not be judged again: it is relayed, or for this node alone. Of others, each counts against a limit.
+    steady: bool,
     /// The header of each part in the middle.
     middle: [u8; Header::LEN],
 }
@@ -176,7 +178,7 @@ impl Ingress {
         received: &Received<'_>,
         counted: &mut ArrayVec<(Channel, u64), 8>,
     ) -> bool {
-        let Some(run) = &self.run else { return false };
+        let Some(run) = self.run.as_ref().filter(|run| run.steady) else { return false };
         let Some(merger) = self.mergers.get_mut(run.port) else { return false };
         let Some((shown, total)) = merger.next() else { return false };
         if received.origin != Origin::Channel(run.channel) || received.bytes.len() != Header::LEN + total {
@@ -192,10 +194,9 @@ impl Ingress {
         if let Some((_, n)) = counted.iter_mut().find(|(c, _)| *c == run.channel) {
             *n += 1;
         }
-        if run.relay.is_some()
-            && let Some(port) = ports.get_mut(run.port)
-        {
-            port.switch.counters.relayed += 1;
+        if let Some(port) = ports.get_mut(run.port) {
+            port.switch.counters.foretold += 1;
+            port.switch.counters.relayed += u64::from(run.relay.is_some());
         }
         true
     }
@@ -240,7 +241,8 @@ impl Ingress {
         let mut middle = [0; Header::LEN];
         let flags = header.flags.without(Flags::FIRST).with(Flags::MORE);
         let _ = Header { flags, ..*header }.emit(&mut middle);
-        let run = Run { port: at, carrier, channel, source: header.source, relay, middle };
+        let steady = relay.is_some() || shown.destination().is_some_and(|to| table.is_ours(to));
+        let run = Run { port: at, carrier, channel, source: header.source, relay, steady, middle };
         if self.run.is_some_and(|held| !held.same_way(&run)) || header.flags.has(Flags::SLICE) {
             self.flush(ports, batch);
         }
@@ -441,9 +443,7 @@ fn report(inbox: &Inbox, carrier: usize, received: &Received<'_>) {
     if let Origin::Stranger(_) = received.origin {
         let mut start = [0; 2];
         let known = received.bytes.copy_to(0, &mut start) == start.len();
-        // A greeting in clear text, or part of a handshake.
-        let greets = start[1] == u8::from(Kind::Link) || is_sealed(start);
-        if !known || !greets || received.bytes.len() > GREETING_MOST {
+        if !known || !is_greeting(start, received.bytes.len()) {
             return;
         }
     }
@@ -452,9 +452,14 @@ fn report(inbox: &Inbox, carrier: usize, received: &Received<'_>) {
     inbox.push(Report::Message { carrier, origin: received.origin, bytes });
 }
 
-/// The first two bytes are those of a sealed channel's datagram.
-fn is_sealed([kind, version]: [u8; 2]) -> bool {
-    fabric_seal::kind_of(&[kind, version, 0, 0]).is_some()
+/// Whether a stranger's message is one that the control thread gets: a greeting in clear text, or part of a handshake.
+pub(crate) fn may_greet(bytes: &[u8]) -> bool {
+    bytes.first_chunk().is_some_and(|start| is_greeting(*start, bytes.len()))
+}
+
+fn is_greeting(start: [u8; 2], len: usize) -> bool {
+    let sealed = fabric_seal::kind_of(&[start[0], start[1], 0, 0]).is_some();
+    (sealed || start[1] == u8::from(Kind::Link)) && len <= GREETING_MOST
 }
 
 fn count(ports: &mut [Port], at: usize, reason: Reason) {

@@ -14,6 +14,7 @@ mod rest;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ingress::may_greet;
 pub(crate) use mailbox::{Activity, Command, Inbox, Mailbox, Report};
 
 use crate::{clock::Clock, snapshot::Snapshot};

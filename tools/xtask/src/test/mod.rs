@@ -4,8 +4,12 @@ mod bare;
 mod outcome;
 mod suites;
 
-use crate::{packages, workspace::Workspace};
-use minet_tests::Result;
+use crate::{
+    instructions::{self, Outcome},
+    packages,
+    workspace::Workspace,
+};
+use minet_tests::{Error, Result};
 use outcome::Tally;
 pub use outcome::TestName;
 use std::time::Instant;
@@ -13,7 +17,8 @@ use std::time::Instant;
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Under three minutes: without documentation, model checking, the bare-metal build and tests marked long
+    /// Under three minutes: without documentation, model checking, the bare-metal build, instruction
+    /// counts and tests marked long
     #[arg(long)]
     quick: bool,
 }
@@ -41,13 +46,26 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     suites::run(workspace, args.quick, &mut tally)?;
     if args.quick {
         tally.skip("bare metal", "--quick");
+        tally.skip("instruction counts", "--quick");
     } else {
         bare::run(workspace, &mut tally);
+        count(workspace, &mut tally);
     }
     outcome::keep(&tally, &workspace.records()?)?;
     println!("\n{}", tally.story(begun.elapsed()));
     println!("{}", tally.closing_line());
     Ok(tally.is_good())
+}
+
+/// Instruction counts of the pieces.
+fn count(workspace: &Workspace, tally: &mut Tally) {
+    const NAME: &str = "instruction counts";
+    match instructions::check(workspace) {
+        Ok(Outcome::Skipped(why)) => tally.skip(NAME, &why),
+        Ok(Outcome::Good) => tally.check(NAME, || Ok(())),
+        Ok(Outcome::Regressions(all)) => tally.check(NAME, || Err(Error::unexpected(all.join("; ")))),
+        Err(error) => tally.check(NAME, || Err(error)),
+    }
 }
 
 /// The tests that passed in the last run; `None` where none is kept.

@@ -3,6 +3,7 @@
 use super::Control;
 use messenger_core::{Event, LinkId, NodeId};
 use mio::Poll;
+use std::time::Instant;
 
 impl Control {
     pub(super) fn take_events(&mut self, poll: &Poll) {
@@ -25,7 +26,9 @@ impl Control {
                     }
                 }
                 Event::LinkResized { link, peer, message } => {
-                    log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
+                    if self.wires.get_mut(link).is_some_and(|wire| wire.tells_size(Instant::now())) {
+                        log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
+                    }
                 }
                 Event::LinkClosed { link, .. } => self.close_wire(link, poll),
                 Event::LinkRefused { link, peer, why, ours } => {

@@ -1,0 +1,126 @@
+//! How slots are settled: here and nowhere else.
+
+use super::TicketId;
+use crate::{
+    NodeId,
+    delivery::{Delivery, Outcome, Received},
+    exchange::{Exchange, Timer},
+    limits::MESSAGE_COST,
+    status::{Code, Status},
+    table::Key,
+};
+use alloc::vec::Vec;
+
+impl Exchange {
+    /// Settles one slot. False, and counted as late, when it is not open.
+    pub(crate) fn settle(&mut self, transaction: u64, slot: u16, status: Status) -> bool {
+        let key = Key::from_u64(transaction);
+        let Some(ticket) = self.tickets.get_mut(key) else {
+            self.counts.late += 1;
+            return false;
+        };
+        let Some(open) = ticket.slots.get_mut(usize::from(slot)).filter(|s| s.status.is_none()) else {
+            self.counts.late += 1;
+            return false;
+        };
+        open.status = Some(status);
+        ticket.open -= 1;
+        let (node, done) = (open.node, ticket.open == 0);
+        if status.code == Code::TimedOut {
+            self.counts.timed_out += 1;
+        }
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.waiting.remove(&(transaction, slot));
+        }
+        if done {
+            self.finish(key);
+        }
+        true
+    }
+
+    /// Settles every open slot of a ticket.
+    pub(crate) fn settle_all(&mut self, transaction: u64, status: Status) {
+        let Some(ticket) = self.tickets.get(Key::from_u64(transaction)) else { return };
+        let slots = ticket.slots.iter().enumerate().filter(|(_, s)| s.status.is_none());
+        let slots: Vec<u16> = slots.map(|(n, _)| n as u16).collect();
+        for slot in slots {
+            self.settle(transaction, slot, status);
+        }
+    }
+
+    /// Takes a settled ticket away and tells of it.
+    fn finish(&mut self, key: Key) {
+        let Some(ticket) = self.tickets.remove(key) else { return };
+        let transaction = key.to_u64();
+        if let Some(at) = ticket.deadline {
+            self.timers.remove(&(at, Timer::Ticket(transaction)));
+        }
+        if let Some(posted) = ticket.posted {
+            self.post_is_done(posted);
+        }
+        if let Some(path) = self.paths.get_mut(ticket.path.key()) {
+            path.tickets.remove(&transaction);
+        }
+        self.untold += 1;
+        self.tell(Delivery::Settled(Outcome {
+            ticket: TicketId(transaction),
+            path: ticket.path,
+            path_context: ticket.path_context,
+            context: ticket.context,
+            slots: ticket.slots,
+            first: ticket.first,
+        }));
+        self.end_path_if_done(ticket.path);
+    }
+
+    /// Takes a node's verdict on a message.
+    pub(crate) fn handle_receipt(&mut self, node: NodeId, transaction: u64, slot: u16, status: Status) {
+        let Some(ticket) = self.tickets.get_mut(Key::from_u64(transaction)) else {
+            self.counts.late += 1;
+            return;
+        };
+        let Some(open) = ticket.slots.get_mut(usize::from(slot)).filter(|s| s.status.is_none() && s.node == node)
+        else {
+            self.counts.late += 1;
+            return;
+        };
+        open.receipted |= status.is_good() || status.code == Code::Repeated;
+        if status.is_good() && ticket.response {
+            return;
+        }
+        self.settle(transaction, slot, status);
+    }
+
+    /// Takes an answer.
+    pub(crate) fn handle_response(&mut self, node: NodeId, slot: u16, message: Received) {
+        let transaction = message.transaction;
+        let ticket = self.tickets.get(Key::from_u64(transaction)).filter(|t| t.response);
+        let fits = |s: &&crate::Slot| s.status.is_none() && s.node == node;
+        let Some((context, open)) =
+            ticket.and_then(|t| Some((t.context, t.slots.get(usize::from(slot)).filter(fits)?)))
+        else {
+            self.counts.late += 1;
+            return;
+        };
+        // Whoever answers for the port that was asked; a closing port's node answers for it too.
+        if open.port.is_some_and(|port| port != message.from) {
+            self.counts.late += 1;
+            return;
+        }
+        if let Some(slot) =
+            self.tickets.get_mut(Key::from_u64(transaction)).and_then(|t| t.slots.get_mut(usize::from(slot)))
+        {
+            // Who answers has it.
+            slot.receipted = true;
+        }
+        let mut status = message.status;
+        let cost = message.payload.len() + MESSAGE_COST;
+        if self.answers > 0 && self.answers + cost > self.limits.answers {
+            status = Status::with(Code::NoRoom, message.payload.len());
+        } else {
+            self.answers += cost;
+            self.tell(Delivery::Response { ticket: TicketId(transaction), slot, context, message });
+        }
+        self.settle(transaction, slot, status);
+    }
+}

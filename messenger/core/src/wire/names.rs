@@ -1,0 +1,139 @@
+//! What a node tells of its ports' names: the payload of a message of opcode [`Names::OPCODE`] to a node's own port.
+
+use super::{
+    WireError,
+    cursor::{Reader, Writer},
+};
+use crate::{Name, PortId};
+use alloc::{sync::Arc, vec::Vec};
+
+/// Where a name is unique.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// On its node.
+    #[default]
+    Node,
+    /// On the whole fabric.
+    Fabric,
+}
+
+/// A named port as the fabric knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: Name,
+    /// Where the name is unique.
+    pub scope: Scope,
+    /// Of two nodes that claim one name of the fabric, the higher claim has it; of equal ones that of the lower node.
+    pub claim: u64,
+    /// What kind of thing it is.
+    pub kind: Option<Name>,
+    /// Properties: key and value.
+    pub properties: Vec<(Name, Name)>,
+}
+
+/// Names of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// All there are; otherwise what changed since the message before.
+    pub all: bool,
+    /// Ports that have a name now, and ports that have none any more.
+    pub changes: Vec<(PortId, Option<Arc<Entry>>)>,
+}
+
+impl Names {
+    /// The opcode of the message.
+    pub const OPCODE: u16 = 16;
+
+    /// Reads a payload. Bytes behind the known fields are a later version's and are skipped.
+    pub fn parse(body: &[u8]) -> Result<Names, WireError> {
+        let mut r = Reader::new(body);
+        let all = r.u8()? & 1 != 0;
+        let count = r.u32()?;
+        let mut changes = Vec::new();
+        for _ in 0..count {
+            let port = PortId::from_wire(r.u32()?);
+            let entry = match r.u8()? {
+                0 => None,
+                what => Some(Arc::new(Entry {
+                    scope: if what == 1 { Scope::Node } else { Scope::Fabric },
+                    claim: r.u64()?,
+                    name: r.name()?,
+                    kind: optional(&mut r)?,
+                    properties: (0..r.u8()?).map(|_| Ok((r.name()?, r.name()?))).collect::<Result<_, _>>()?,
+                })),
+            };
+            changes.push((port, entry));
+        }
+        Ok(Names { all, changes })
+    }
+
+    /// Appends the payload. Properties beyond 255 are left out.
+    pub fn emit(&self, out: &mut Vec<u8>) {
+        let mut w = Writer(out);
+        w.u8(u8::from(self.all)).u32(u32::try_from(self.changes.len()).unwrap_or(u32::MAX));
+        for (port, entry) in &self.changes {
+            w.u32(port.to_wire());
+            let Some(entry) = entry else {
+                w.u8(0);
+                continue;
+            };
+            w.u8(if entry.scope == Scope::Node { 1 } else { 2 }).u64(entry.claim).name(&entry.name);
+            match &entry.kind {
+                Some(kind) => w.name(kind),
+                None => w.u8(0),
+            };
+            let properties = &entry.properties[..entry.properties.len().min(255)];
+            w.u8(properties.len() as u8);
+            for (key, value) in properties {
+                w.name(key).name(value);
+            }
+        }
+    }
+}
+
+/// A name, or nothing where its length is 0.
+fn optional(r: &mut Reader<'_>) -> Result<Option<Name>, WireError> {
+    match r.u8()? {
+        0 => Ok(None),
+        len => Name::from_bytes(r.bytes(usize::from(len))?).map(Some).map_err(|_| WireError::Field("name")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+
+    #[test]
+    fn survives_the_wire_and_every_truncation_is_an_answer() {
+        let name = |n: &str| Name::new(n).unwrap();
+        let entry = |kind: Option<Name>, scope| {
+            let properties = vec![(name("speed"), name("1000"))];
+            Some(Arc::new(Entry { name: name("io/disk0"), scope, claim: u64::MAX, kind, properties }))
+        };
+        let port = |index| PortId { index, generation: 0xffff };
+        let names = Names {
+            all: true,
+            changes: vec![
+                (port(1), entry(Some(name("disk")), Scope::Fabric)),
+                (port(2), None),
+                (port(3), entry(None, Scope::Node)),
+            ],
+        };
+        let mut out = Vec::new();
+        names.emit(&mut out);
+        assert_eq!(Names::parse(&out), Ok(names));
+        for n in 0..out.len() {
+            assert!(Names::parse(&out[..n]).is_err(), "{n}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(noise in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Names::parse(&noise);
+        }
+    }
+}
