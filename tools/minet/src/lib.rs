@@ -18,5 +18,5 @@ mod daemon;
 mod lane;
 mod snapshot;
 
-pub use config::{Cidr, Config, ConfigError, FABRIC, Mode, Overrides, RUN_DIR, Segment};
+pub use config::{Cidr, Config, ConfigError, FABRIC, IOP_IMAGE, Iop, Mode, Overrides, RUN_DIR, Segment};
 pub use daemon::{DaemonError, run};

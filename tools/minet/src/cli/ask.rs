@@ -1,11 +1,11 @@
 //! The sub-commands that ask a daemon.
 
 use super::{
-    args::{At, PingArgs},
+    args::{At, IopCommand, OneIop, PingArgs},
     print, table,
 };
 use crate::control::{
-    Ask, Client, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport, find_daemon,
+    Ask, Client, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport, find_daemon,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{process::ExitCode, thread, time::Duration};
@@ -30,6 +30,16 @@ pub(super) fn ports(at: &At) -> Answer {
 
 pub(super) fn stats(at: &At) -> Answer {
     show::<StatsReport>(at, Ask::Stats, table::stats)
+}
+
+pub(super) fn iop(command: &IopCommand) -> Answer {
+    let tell = |OneIop { iop, at }: &OneIop, wish| show::<IopsReport>(at, Ask::Iop { iop: iop.clone(), wish }, table::iops);
+    match command {
+        IopCommand::List(at) => show::<IopsReport>(at, Ask::Iops, table::iops),
+        IopCommand::Boot(one) => tell(one, IopWish::Boot),
+        IopCommand::Reset(one) => tell(one, IopWish::Reset),
+        IopCommand::Hold(one) => tell(one, IopWish::Hold),
+    }
 }
 
 fn connect(at: &At) -> Result<Client, Box<dyn std::error::Error>> {

@@ -8,7 +8,7 @@ mod server;
 
 pub use client::{Client, ClientError, find_daemon};
 pub use report::{
-    CarrierReport, InterfaceReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport,
+    CarrierReport, InterfaceReport, IopReport, IopsReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport,
     PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
 };
 pub(crate) use server::{Asked, Server};
@@ -32,6 +32,15 @@ pub enum Ask {
     Ports,
     /// All counters.
     Stats,
+    /// The node's I/O processors.
+    Iops,
+    /// Tells one of them something.
+    Iop {
+        /// Its name.
+        iop: String,
+        /// What.
+        wish: IopWish,
+    },
     /// One echo request to a member, named by name or number.
     Ping {
         /// Which member.
@@ -39,6 +48,18 @@ pub enum Ask {
         /// Bytes of payload.
         size: usize,
     },
+}
+
+/// What an I/O processor can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IopWish {
+    /// Start, if it does not run.
+    Boot,
+    /// Begin anew.
+    Reset,
+    /// Stop, and stay so.
+    Hold,
 }
 
 /// A request.

@@ -3,6 +3,7 @@
 use super::{
     DaemonError, Lanes, SHM, UDP,
     interface::Attached,
+    iops::{Iops, Task},
     local::{Local, Met},
     paths::Paths,
     publish,
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     Config,
     clock::Clock,
-    control::{Ask, Asked, PingReport, Server},
+    control::{Ask, Asked, IopWish, PingReport, Server},
     lane::{Command, Inbox, Report},
     snapshot::Snapshot,
 };
@@ -43,6 +44,7 @@ impl Tokens {
     const WATCH: Token = Token(3);
     pub(super) const CONTROL: Token = Token(4);
     const INTERFACES: usize = 16;
+    const IOPS: usize = 512;
     /// Meetings and lifelines count up from here; clients of the control socket from far above.
     pub(super) const LOCAL: usize = 1024;
     pub(super) const CLIENTS: usize = 1 << 40;
@@ -72,6 +74,7 @@ pub(super) struct Control {
     snapshot: Arc<ArcSwap<Snapshot>>,
     inbox: Arc<Inbox>,
     local: Local,
+    iops: Iops,
     server: Server,
     pings: BTreeMap<u64, Asking>,
     expire: Instant,
@@ -97,6 +100,7 @@ impl Control {
         snapshot: Arc<ArcSwap<Snapshot>>,
         inbox: Arc<Inbox>,
         local: Local,
+        iops: Iops,
         server: Server,
     ) -> Control {
         let stations = attached.iter().map(|_| Stations::new()).collect();
@@ -111,6 +115,7 @@ impl Control {
             snapshot,
             inbox,
             local,
+            iops,
             server,
             pings: BTreeMap::new(),
             expire: Instant::now() + EXPIRE,
@@ -154,12 +159,15 @@ impl Control {
             let token = Token(Tokens::INTERFACES + i);
             registry.register(&mut SourceFd(&attached.as_fd().as_raw_fd()), token, Interest::READABLE)?;
         }
+        self.iops.register(registry, Tokens::IOPS)?;
         self.tell_attachments();
         for peer in self.config.peers.clone() {
             self.open_udp(peer, true);
         }
         let met = self.local.call_all(registry);
         self.meet(met);
+        self.iops.boot(self.time());
+        self.serve_iops();
         log::info!(
             "node {} (id {}, incarnation {}) of fabric {} is ready",
             self.node.name(),
@@ -186,7 +194,8 @@ impl Control {
         let learns = self.attached.iter().any(|a| a.config.learn);
         let expire = learns.then(|| until(self.expire));
         let paths = self.config.udp.map(|_| self.paths.timeout());
-        [core, self.local.timeout(), pings, expire, paths].into_iter().flatten().min()
+        let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
+        [core, self.local.timeout(), pings, expire, paths, iops].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -214,6 +223,9 @@ impl Control {
                     self.tell_attachments();
                     self.dirty = true;
                 }
+            }
+            Token(n) if (Tokens::IOPS..Tokens::IOPS + self.iops.len()).contains(&n) => {
+                self.iops.handle_bell(self.time(), n - Tokens::IOPS);
             }
             token if self.local.is_dead(token) => {
                 if let Some(link) = self.wires.of_life(token) {
@@ -256,7 +268,40 @@ impl Control {
                 self.dirty |= stations.expire(now);
             }
         }
+        self.iops.handle_timeout(self.time());
         self.take_events(poll);
+        self.serve_iops();
+        self.take_events(poll);
+    }
+
+    /// The time as the manager of I/O processors counts it.
+    fn time(&self) -> Duration {
+        self.clock.now().since(Time::ZERO)
+    }
+
+    /// Does what the I/O processors want.
+    fn serve_iops(&mut self) {
+        while let Some(task) = self.iops.poll(self.time(), &self.config) {
+            match task {
+                Task::Leave(link) => self.node.close_link(self.clock.now(), link, Reason::CarrierLost),
+                Task::Join { at, name, pid, rings } => {
+                    let Some(channel) = self.wires.channel(SHM) else {
+                        log::error!("iop {name}: more peers than this node can carry");
+                        continue;
+                    };
+                    let wire = Wires::new_wire(SHM, channel, format!("{name}, process {pid}"));
+                    // Not lasting: one that falls silent is reset, and comes back over other rings.
+                    let spec = LinkSpec { lasting: false, ..self.shm_link() };
+                    let link = self.link(spec, wire, rings.into_iter().map(Peer::Shm).collect());
+                    self.iops.linked(at, link);
+                }
+            }
+        }
+    }
+
+    fn shm_link(&self) -> LinkSpec {
+        let message = shm::MESSAGE_MOST.min(self.config.ring / 4) as u32;
+        LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, lasting: true }
     }
 
     /// Sends what the core has to say and publishes what changed.
@@ -288,14 +333,20 @@ impl Control {
         while let Some(event) = self.node.poll_event() {
             self.dirty = true;
             match event {
-                Event::LinkUp { link, peer } => log::info!("link {link} to {} is up", self.called(peer)),
+                Event::LinkUp { link, peer } => {
+                    log::info!("link {link} to {} is up", self.called(peer));
+                    self.iops.handle_link(self.time(), link, true);
+                }
                 Event::LinkDown { link, peer, reason } => {
                     log::info!("link {link} to {} is down: {reason}", self.called(peer));
                 }
                 Event::LinkResized { link, peer, message } => {
                     log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
                 }
-                Event::LinkClosed { link, .. } => self.close_wire(link, poll),
+                Event::LinkClosed { link, .. } => {
+                    self.close_wire(link, poll);
+                    self.iops.handle_link(self.time(), link, false);
+                }
                 Event::LinkRefused { link, peer, why, ours } => {
                     let who = peer.map_or("a peer".into(), |p| self.called(p));
                     let by = if ours { "refused by this node" } else { "refused by the peer" };
@@ -352,8 +403,7 @@ impl Control {
                 log::error!("shm: more peers than this node can carry");
                 continue;
             };
-            let message = shm::MESSAGE_MOST.min(self.config.ring / 4) as u32;
-            let spec = LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, lasting: true };
+            let spec = self.shm_link();
             let mut wire = Wires::new_wire(SHM, channel, format!("{name}, process {}", peer.pid));
             wire.life = Some(token);
             self.local.keep(token, name, life);
@@ -462,6 +512,20 @@ impl Control {
             Ask::Links => self.server.answer(client, registry, &reporter.links()),
             Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
             Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
+            Ask::Iops => self.server.answer(client, registry, &super::reports::iops(&self.iops)),
+            Ask::Iop { iop, wish } => {
+                let event = match wish {
+                    IopWish::Boot => iop::Event::Boot,
+                    IopWish::Reset => iop::Event::Reset,
+                    IopWish::Hold => iop::Event::Hold,
+                };
+                if !self.iops.command(self.time(), &iop, event) {
+                    let error = format!("no I/O processor has the name `{iop}` (`minet iop list` lists them)");
+                    return self.server.refuse(client, registry, error);
+                }
+                self.serve_iops();
+                self.server.answer(client, poll.registry(), &super::reports::iops(&self.iops));
+            }
             Ask::Ping { node, size } => self.ping(client, &node, size, poll),
         }
     }
