@@ -9,6 +9,7 @@ mod crash;
 mod ethernet;
 mod harness;
 mod hostile;
+mod iop;
 mod life;
 mod mtu;
 mod path;

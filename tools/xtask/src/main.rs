@@ -2,6 +2,7 @@
 //!
 //! It runs tools and the built binaries from outside and knows only the test harness.
 
+mod bare;
 mod bench;
 mod coverage;
 mod demo;
@@ -30,6 +31,8 @@ enum Task {
     Test(test::Args),
     /// Each row of tests/checklist.tsv with the test that shows it, judged by the last `cargo xtask test`
     Coverage(coverage::Args),
+    /// Builds the image that I/O processors run, and prints its path
+    Iop,
     /// Our carriers beside veth, in turn; writes BENCH.md and ends with `floors: N of M held` (needs root)
     Bench(bench::Args),
 }
@@ -51,6 +54,7 @@ fn run(task: Task, workspace: &Workspace) -> Result<bool> {
     match task {
         Task::Demo(args) => demo::run(&args, workspace),
         Task::Test(args) => test::run(&args, workspace),
+        Task::Iop => bare::image(workspace),
         Task::Bench(args) => bench::run(&args, workspace),
         Task::Coverage(args) => coverage::run(&args, workspace),
     }

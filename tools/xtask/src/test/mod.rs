@@ -1,10 +1,9 @@
 //! `cargo xtask test`: everything that must hold, one closing line.
 
-mod bare;
 mod outcome;
 mod suites;
 
-use crate::{packages, workspace::Workspace};
+use crate::{bare, packages, workspace::Workspace};
 use minet_tests::Result;
 use outcome::Tally;
 pub use outcome::TestName;
@@ -38,16 +37,31 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
             crate::workspace::show(command)
         });
     }
+    let toolchain = if args.quick { None } else { bare::toolchain() };
+    match &toolchain {
+        // Before the suites: some boot it.
+        Some(toolchain) => {
+            tally.check("image of the I/O processor", || bare::build_image(workspace, toolchain).map(drop));
+            if let Err(error) = packages::ensure(packages::MACHINE) {
+                eprintln!("{error}");
+            }
+        }
+        None => tally.skip("image of the I/O processor", &why(args.quick)),
+    }
     suites::run(workspace, args.quick, &mut tally)?;
-    if args.quick {
-        tally.skip("bare metal", "--quick");
-    } else {
-        bare::run(workspace, &mut tally);
+    match &toolchain {
+        Some(toolchain) => tally.check("bare metal", || bare::build_rooms(workspace, toolchain)),
+        None => tally.skip("bare metal", &why(args.quick)),
     }
     outcome::keep(&tally, &workspace.records()?)?;
     println!("\n{}", tally.story(begun.elapsed()));
     println!("{}", tally.closing_line());
     Ok(tally.is_good())
+}
+
+/// Why there is nothing for a bare machine.
+fn why(quick: bool) -> String {
+    if quick { "--quick".to_owned() } else { bare::missing() }
 }
 
 /// The tests that passed in the last run; `None` where none is kept.

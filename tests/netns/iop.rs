@@ -1,0 +1,161 @@
+//! An I/O processor without an operating system beside kernel nodes: it is a host like any other.
+//!
+//! Needs QEMU and the image (`cargo xtask iop`); without them a test says so and shows nothing.
+
+use minet_tests::{Config, Error, Net, Node, Output, Ping, PingReport, Result, SOON, eventually, minet_binary};
+use serde_json::Value;
+use std::{env, fs, path::PathBuf, time::Duration};
+
+const IP4: &str = "10.77.0.9";
+const IP6: &str = "fd4d::9";
+
+/// The image, or `None` after a line that says what is missing.
+fn image() -> Result<Option<PathBuf>> {
+    let near = minet_binary()?.ancestors().nth(2).map(|target| target.join("minet/iop-x86_64"));
+    let image = env::var_os("MINET_IOP_IMAGE").map(PathBuf::from).or(near).filter(|image| image.is_file());
+    let paths = env::var_os("PATH").unwrap_or_default();
+    let qemu = env::split_paths(&paths).any(|dir| dir.join("qemu-system-x86_64").is_file());
+    match (&image, qemu) {
+        (None, _) => eprintln!("SKIPPED: there is no image of the I/O processor: `cargo xtask iop` builds it"),
+        (_, false) => eprintln!("SKIPPED: qemu-system-x86_64 is not installed (Debian: qemu-system-x86)"),
+        (Some(_), true) => {}
+    }
+    Ok(image.filter(|_| qemu))
+}
+
+/// Node `a`, its I/O processor `io1`, and node `b` on the same host.
+///
+/// ```text
+///   b 10.77.0.2 === a 10.77.0.1 === io1 10.77.0.9
+/// ```
+fn topology(net: &Net, image: &std::path::Path) -> Result<[Node; 2]> {
+    let a = Node::start(net, &net.space("a")?, Config::new("a", 1).iop("io1", 9, image))?;
+    let b = Node::start(net, &net.space("b")?, Config::new("b", 2))?;
+    a.wait_members(3, SOON)?;
+    b.wait_members(3, SOON)?;
+    Ok([a, b])
+}
+
+fn iop(node: &Node) -> Result<Value> {
+    let said = node.ask(&["iop", "list"])?;
+    Ok(said["iops"][0].clone())
+}
+
+fn wait_life(node: &Node, life: u64) -> Result<Value> {
+    eventually(SOON, &format!("life {life}, operational"), || {
+        let iop = iop(node)?;
+        let right = iop["lives"].as_u64() >= Some(life) && iop["state"] == "operational";
+        if right { Ok(Some(iop)) } else { Err(Error::unexpected(iop.to_string())) }
+    })
+    .map_err(|error| node.with_log(error.to_string()))
+}
+
+fn curl(node: &Node, url: &str) -> Result<Output> {
+    node.space().run("curl", &["--silent", "--show-error", "--globoff", "--max-time", "10", url])
+}
+
+/// A bare machine answers `ping`, TCP, UDP and HTTP from its own node and, relayed, from another one.
+#[test]
+#[ignore = "long: left out by `cargo xtask test --quick`"]
+fn a_bare_machine_is_a_host_like_any_other() -> Result<()> {
+    let Some(image) = image()? else { return Ok(()) };
+    let net = Net::new()?;
+    let nodes = topology(&net, &image)?;
+    for node in &nodes {
+        for ip in [IP4, IP6] {
+            let report = Ping::new(ip, 20).every(Duration::from_millis(20)).run(node.space())?;
+            assert_eq!(report.received, 20, "{report:?}");
+        }
+        // More than one segment, more than one frame; and longer than a frame for the echo request.
+        assert_eq!(Ping::new(IP4, 3).size(1400).run(node.space())?.received, 3);
+        for host in [IP4.to_owned(), format!("[{IP6}]")] {
+            let page = curl(node, &format!("http://{host}/"))?.stdout;
+            for part in ["node io1 (id 9) of fabric default", "no operating system", "member a", "member b"] {
+                assert!(page.contains(part), "{part}: {page}");
+            }
+        }
+        let text = "x".repeat(300_000);
+        let sent = net.dir().join(format!("sent-{}", node.name()));
+        fs::write(&sent, &text).map_err(Error::io("write a file"))?;
+        let echo = format!("nc -N -w 10 {IP4} 7 < {}", sent.display());
+        let back = node.space().run("sh", &["-c", &echo])?.stdout;
+        assert!(back == text, "{} of {} bytes came back", back.len(), text.len());
+        let echo = format!("echo hello | nc -u -W 1 -w 5 {IP4} 7");
+        assert_eq!(node.space().run("sh", &["-c", &echo])?.stdout, "hello\n");
+    }
+    let [a, b] = &nodes;
+    let beneath = a.ask(&["ping", "io1", "-c", "3"])?;
+    assert_eq!(beneath["received"], 3, "{beneath}");
+    assert_eq!(b.member("io1")?["via"], "a");
+    Ok(())
+}
+
+/// What it runs on is killed: it comes back by itself, its address works again, others do not notice.
+#[test]
+#[ignore = "long: left out by `cargo xtask test --quick`"]
+fn a_killed_machine_comes_back_and_others_do_not_notice() -> Result<()> {
+    let Some(image) = image()? else { return Ok(()) };
+    let net = Net::new()?;
+    let [a, b] = topology(&net, &image)?;
+    let others = Ping::new("10.77.0.2", 200).every(Duration::from_millis(10)).start(a.space())?;
+    let pid = wait_life(&a, 1)?["pid"].to_string();
+    a.space().run("kill", &["-KILL", &pid])?;
+    let second = wait_life(&a, 2)?;
+    assert_ne!(second["pid"].to_string(), pid);
+    b.wait_members(3, SOON)?;
+    assert_eq!(Ping::new(IP4, 5).run(b.space())?.received, 5);
+    assert_eq!(PingReport::parse(&others.finish(SOON)?.stdout)?.received, 200);
+    assert!(curl(&a, &format!("http://{IP4}/"))?.stdout.contains("node io1"));
+    Ok(())
+}
+
+/// One that is stopped, and so deaf while its process lives, is found by its silence and reset.
+#[test]
+#[ignore = "long: left out by `cargo xtask test --quick`"]
+fn a_deaf_machine_is_found_and_reset() -> Result<()> {
+    let Some(image) = image()? else { return Ok(()) };
+    let net = Net::new()?;
+    let [a, _b] = topology(&net, &image)?;
+    let pid = wait_life(&a, 1)?["pid"].to_string();
+    a.space().run("kill", &["-STOP", &pid])?;
+    let second = wait_life(&a, 2)?;
+    assert_ne!(second["pid"].to_string(), pid);
+    assert_eq!(Ping::new(IP4, 5).run(a.space())?.received, 5);
+    Ok(())
+}
+
+/// Commands hold it, boot it and reset it; it goes with its node, also when that is killed.
+#[test]
+#[ignore = "long: left out by `cargo xtask test --quick`"]
+fn commands_are_obeyed_and_nothing_is_left_behind() -> Result<()> {
+    let Some(image) = image()? else { return Ok(()) };
+    let net = Net::new()?;
+    let [mut a, b] = topology(&net, &image)?;
+    let first = wait_life(&a, 1)?["pid"].clone();
+    let held = a.ask(&["iop", "hold", "io1"])?;
+    assert_eq!((&held["iops"][0]["state"], &held["iops"][0]["pid"]), (&"hold".into(), &Value::Null));
+    b.wait_state("io1", "down", SOON)?;
+    a.ask(&["iop", "boot", "io1"])?;
+    let second = wait_life(&a, 2)?["pid"].clone();
+    a.ask(&["iop", "reset", "io1"])?;
+    let third = wait_life(&a, 3)?["pid"].clone();
+    assert!(first != second && second != third);
+    let wrong = minet_tests::run(a.command(&["iop", "boot", "nobody"])).map(|said| said.stdout);
+    assert!(wrong.is_err_and(|e| e.to_string().contains("no I/O processor has the name `nobody`")));
+    a.kill();
+    let gone = || Ok((!PathBuf::from(format!("/proc/{third}")).exists()).then_some(()));
+    eventually(SOON, "the machine's end", gone)
+}
+
+/// Without a usable image the node runs on, and says what is wrong.
+#[test]
+fn a_bad_image_is_told_and_the_node_runs_on() -> Result<()> {
+    let net = Net::new()?;
+    let image = net.dir().join("no-image");
+    fs::write(&image, b"\x7fELF but not much of it").map_err(Error::io("write a file"))?;
+    let a = Node::start(&net, &net.space("a")?, Config::new("a", 1).iop("io1", 9, &image))?;
+    let said = iop(&a)?;
+    assert!(said["last_words"].as_str().is_some_and(|w| w.contains("no 64-bit ELF program")), "{said}");
+    assert!(["failed", "hold"].contains(&said["state"].as_str().unwrap_or_default()), "{said}");
+    a.wait_members(1, SOON)
+}
