@@ -10,7 +10,7 @@
 //! | failed | initializing, *launch* | - | - | - | initializing, *launch* | - | initializing, *launch* | hold |
 //! | hold | initializing, *launch* | - | - | - | - | - | initializing, *launch* | - |
 //!
-//! `-`: nothing changes; it is late, or makes no sense there. Instead of faulted or failed the state is *hold* when the
+//! `-`: nothing changes; it is late, or makes no sense there (so is *link down* while initializing). Instead of faulted or failed the state is *hold* when the
 //! last lives were all short and there were too many ([`Policy::hold_after`]). The wait before the next launch doubles
 //! with each short life.
 
@@ -170,7 +170,8 @@ impl Machine {
 
     /// Something happened; what is to be done.
     pub fn handle(&mut self, now: Duration, event: Event) -> Act {
-        use {Event as E, State as S};
+        use Event as E;
+        use State as S;
         match (self.state, event) {
             (S::Initializing | S::Ready | S::Operational, E::Reset) => {
                 self.short_lives = 0;
@@ -208,13 +209,7 @@ impl Machine {
             | (S::Operational, E::Boot | E::ImageReady | E::LinkUp | E::CannotLaunch)
             | (
                 S::Reset | S::Faulted | S::Failed | S::Hold,
-                E::ImageReady
-                | E::LinkUp
-                | E::LinkDown
-                | E::Panicked
-                | E::Ended
-                | E::Garbage
-                | E::CannotLaunch,
+                E::ImageReady | E::LinkUp | E::LinkDown | E::Panicked | E::Ended | E::Garbage | E::CannotLaunch,
             )
             | (S::Hold, E::Hold) => Act::default(),
         }

@@ -151,8 +151,16 @@ impl Processor {
 
     /// Time is up, if it is.
     pub fn handle_timeout(&mut self, now: Duration) {
+        let before = self.machine.state();
         let act = self.machine.handle_timeout(now);
+        self.tell(before);
         self.follow(act);
+    }
+
+    fn tell(&self, before: State) {
+        if self.machine.state() != before {
+            log::info!("iop {}: {}: {}", self.spec.name, self.machine.state(), self.machine.reason());
+        }
     }
 
     /// What is wanted next of the node.
@@ -164,9 +172,7 @@ impl Processor {
     pub fn handle(&mut self, now: Duration, event: Event) {
         let before = self.machine.state();
         let act = self.machine.handle(now, event);
-        if self.machine.state() != before {
-            log::info!("iop {}: {}: {}", self.spec.name, self.machine.state(), self.machine.reason());
-        }
+        self.tell(before);
         self.follow(act);
         if act.join {
             self.join(now);
@@ -226,7 +232,7 @@ impl Processor {
         let board = Board::new(layout.memory())?;
         let offered = board.offer(&layout.to.iter().map(range).collect::<Vec<_>>())?;
         board::write(&FirstPage(&board), &layout, &config.emit())?;
-        let launch = || {
+        let launch = || -> io::Result<(Qemu, OwnedFd)> {
             let bell = shm::bell()?;
             let gifts = Gifts {
                 memory: board.file(),

@@ -9,7 +9,7 @@ use std::{
 /// Starts it; the kernel kills it when the thread that started it ends, however that comes.
 pub(crate) fn spawn_bound(command: &mut Command) -> io::Result<Child> {
     let parent = std::process::id();
-    let bind = move || {
+    let bind = move || -> io::Result<()> {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         // Our process may have ended before that.
         match rustix::process::getppid() {

@@ -204,10 +204,8 @@ pub fn read(page: &impl Page, memory: usize) -> Result<(Layout, String), BoardEr
     if rings == 0 || rings > LANES_MOST {
         return Err(BoardError::Rings);
     }
-    let place = |n: usize| Place {
-        at: page.read(PLACES_AT + 8 * n) as usize,
-        len: page.read(PLACES_AT + 8 * n + 4) as usize,
-    };
+    let place =
+        |n: usize| Place { at: page.read(PLACES_AT + 8 * n) as usize, len: page.read(PLACES_AT + 8 * n + 4) as usize };
     let layout = Layout { from: place(0), to: (1..=rings).map(place).collect() };
     if !layout.fits(memory) {
         return Err(BoardError::Rings);
@@ -324,7 +322,8 @@ pub(crate) mod tests {
             read(&sheet, 1 << 20).unwrap_err()
         };
         assert_eq!(with(VERSIONS_AT, 2 | 3 << 16), BoardError::Version);
-        for (at, word) in [(RINGS_AT, 0), (RINGS_AT, 17), (PLACES_AT, 0), (PLACES_AT, 8192), (PLACES_AT + 4, u32::MAX)] {
+        for (at, word) in [(RINGS_AT, 0), (RINGS_AT, 17), (PLACES_AT, 0), (PLACES_AT, 8192), (PLACES_AT + 4, u32::MAX)]
+        {
             assert_eq!(with(at, word), BoardError::Rings, "{at} {word}");
         }
         for word in [CONFIG_MOST as u32 + 1, u32::MAX] {

@@ -175,10 +175,13 @@ pub(crate) mod tests {
     fn says_what_is_wrong() {
         let text = config(9, "io1").emit();
         for key in ["id", "name", "mtu", "seed", "interval_ms", "address"] {
-            let broken = text.replace(&format!("\n{key} "), &format!("\n{key} ?? ")).replace("id 9\n", match key {
-                "id" => "id 0\n",
-                _ => "id 9\n",
-            });
+            let broken = text.replace(&format!("\n{key} "), &format!("\n{key} ?? ")).replace(
+                "id 9\n",
+                match key {
+                    "id" => "id 0\n",
+                    _ => "id 9\n",
+                },
+            );
             assert_eq!(Config::parse(&broken), Err(ConfigError::Value(key.into())), "{broken}");
         }
         assert_eq!(Config::parse(""), Err(ConfigError::Missing("interval_ms")));

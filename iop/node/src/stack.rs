@@ -84,7 +84,8 @@ impl<M: Memory + 'static, B: Bell + 'static> Stack<M, B> {
     /// When [`Stack::handle`] is to be called though nobody rings.
     pub fn poll_timeout(&mut self, now: Time) -> Option<Time> {
         let stack = self.interface.poll_at(instant(now), &self.sockets);
-        let stack = stack.map(|at| Time::from_nanos(u64::try_from(at.total_micros()).unwrap_or(0).saturating_mul(1000)));
+        let stack =
+            stack.map(|at| Time::from_nanos(u64::try_from(at.total_micros()).unwrap_or(0).saturating_mul(1000)));
         [stack, self.station.poll_timeout()].into_iter().flatten().min()
     }
 }

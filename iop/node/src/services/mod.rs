@@ -22,11 +22,8 @@ const SOURCE: u16 = 19;
 const HTTP: u16 = 80;
 
 /// Connections of each service at one time, and bytes in each direction of each.
-const STREAMS: [(u16, Work, usize, usize); 3] = [
-    (ECHO, Work::Echo, 4, 64 << 10),
-    (DISCARD, Work::Discard, 2, 256 << 10),
-    (SOURCE, Work::Source, 2, 256 << 10),
-];
+const STREAMS: [(u16, Work, usize, usize); 3] =
+    [(ECHO, Work::Echo, 4, 64 << 10), (DISCARD, Work::Discard, 2, 256 << 10), (SOURCE, Work::Source, 2, 256 << 10)];
 const PAGES: usize = 4;
 const DATAGRAMS: usize = 32;
 const DATAGRAM_BYTES: usize = 64 << 10;
@@ -45,8 +42,7 @@ impl Services {
             streams.extend((0..count).map(|_| Stream::new(sockets.add(socket(bytes)), port, work)));
         }
         let pages = (0..PAGES).map(|_| Page::new(sockets.add(socket(8 << 10)), HTTP)).collect();
-        let buffer =
-            || PacketBuffer::new(vec![PacketMetadata::EMPTY; DATAGRAMS], vec![0; DATAGRAM_BYTES]);
+        let buffer = || PacketBuffer::new(vec![PacketMetadata::EMPTY; DATAGRAMS], vec![0; DATAGRAM_BYTES]);
         let mut datagrams = udp::Socket::new(buffer(), buffer());
         // The port is not zero and the socket is new: it cannot fail.
         let _ = datagrams.bind(ECHO);

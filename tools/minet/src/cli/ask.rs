@@ -5,7 +5,8 @@ use super::{
     print, table,
 };
 use crate::control::{
-    Ask, Client, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport, find_daemon,
+    Ask, Client, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport,
+    find_daemon,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{process::ExitCode, thread, time::Duration};
@@ -33,7 +34,8 @@ pub(super) fn stats(at: &At) -> Answer {
 }
 
 pub(super) fn iop(command: &IopCommand) -> Answer {
-    let tell = |OneIop { iop, at }: &OneIop, wish| show::<IopsReport>(at, Ask::Iop { iop: iop.clone(), wish }, table::iops);
+    let tell =
+        |OneIop { iop, at }: &OneIop, wish| show::<IopsReport>(at, Ask::Iop { iop: iop.clone(), wish }, table::iops);
     match command {
         IopCommand::List(at) => show::<IopsReport>(at, Ask::Iops, table::iops),
         IopCommand::Boot(one) => tell(one, IopWish::Boot),

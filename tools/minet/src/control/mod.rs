@@ -8,8 +8,8 @@ mod server;
 
 pub use client::{Client, ClientError, find_daemon};
 pub use report::{
-    CarrierReport, InterfaceReport, IopReport, IopsReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport,
-    PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
+    CarrierReport, InterfaceReport, IopReport, IopsReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport,
+    PingReport, PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
 };
 pub(crate) use server::{Asked, Server};
 

@@ -4,8 +4,8 @@ use super::{Lanes, interface::Attached, iops::Iops, wires::Wires};
 use crate::{
     Config,
     control::{
-        CarrierReport, InterfaceReport, IopReport, IopsReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PortReport,
-        PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
+        CarrierReport, InterfaceReport, IopReport, IopsReport, LinkCount, LinkReport, LinksReport, NodeReport,
+        NodesReport, PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
     },
     lane::Inbox,
 };
