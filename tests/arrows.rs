@@ -66,6 +66,29 @@ fn edges(package: &Package, rooms: &BTreeMap<String, &Package>, tests: bool) -> 
     names.filter(|name| rooms.contains_key(name) && *name != *package.name).collect()
 }
 
+/// Messenger itself, the ring and the interface are built, tested and used without any other room; the data link needs the
+/// core alone, the carriers the ring alone.
+///
+/// Rows: MA-20.
+#[test]
+fn parts_stand_alone() {
+    let metadata = metadata();
+    let rooms = rooms(&metadata);
+    let parts: [(&str, &[&str]); 5] = [
+        ("messenger-core", &[]),
+        ("fabric-ring", &[]),
+        ("netif", &[]),
+        ("minet", &["messenger-core"]),
+        ("fabric", &["fabric-ring"]),
+    ];
+    for (part, needs) in parts {
+        let package = rooms[part];
+        assert!(package.targets.iter().any(|target| target.is_lib()), "{part} is a library of its own");
+        let all: BTreeSet<String> = &edges(package, &rooms, false) | &edges(package, &rooms, true);
+        assert_eq!(all, needs.iter().map(|name| (*name).to_owned()).collect(), "{part}");
+    }
+}
+
 #[test]
 fn arrows_are_as_drawn() {
     let metadata = metadata();

@@ -67,6 +67,12 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
                         total: behind.len(),
                         vnet: h.flags.has(messenger_core::wire::Flags::OFFLOAD),
                     };
+                    if let Some((n, _)) = merger.next()
+                        && let Some(start) = shown.head.get(..n)
+                        && merger.follow(made, start, shown.total)
+                    {
+                        continue;
+                    }
                     if merger.push(made, h.flags, shown) == Merge::Refused {
                         let _ = merger.take();
                     }

@@ -140,9 +140,14 @@ impl Merger {
         if flags.has(Flags::FIRST) || !self.continues(&segment) {
             return Merge::Refused;
         }
+        // Where the sender does not number packets there is nothing to foretell.
+        if self.is_numbered(segment.bytes) {
+            self.expected.follow(frame.head, &segment.layers, segment.data);
+        } else {
+            self.expected = Expected::NOTHING;
+        }
         self.add(piece);
         self.last_flags = segment.tcp_flags;
-        self.expected.follow(frame.head, &segment.layers, segment.data);
         let short = segment.data < self.size;
         if !flags.has(Flags::MORE) || short || segment.tcp_flags & FIN_PSH != 0 || self.count == RUN_MAX {
             Merge::Complete
@@ -237,6 +242,13 @@ impl Merger {
                 && same(l4 + 14..l4 + 16)?
                 && same(l4 + 18..data)?,
         )
+    }
+
+    /// Whether the identification of what continues the run is the next one.
+    fn is_numbered(&self, next: &[u8]) -> bool {
+        let id = |bytes: &[u8]| be16(bytes, self.layers.l3 + 4);
+        let first = self.head.get(VirtioNet::LEN..).and_then(id);
+        self.layers.v6 || first.map(|first| first.wrapping_add(self.count as u16)) == id(next)
     }
 
     /// Writes the headers of the whole.
@@ -336,13 +348,23 @@ mod tests {
         Member,
         testing::{Spec, check, member, messages, plan, received, table_with},
     };
+    use messenger_core::wire::Header;
     use proptest::prelude::*;
     use std::{vec, vec::Vec};
 
-    /// What a lane writes to its interface when these messages come.
+    /// What a lane writes to its interface when these messages come: the same whether parts are foretold or all parsed.
     fn receive(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let (parsed, _) = receive_by(messages, false);
+        let (foretold, _) = receive_by(messages, true);
+        assert_eq!(parsed, foretold);
+        parsed
+    }
+
+    /// The same, and how many parts were foretold.
+    fn receive_by(messages: &[Vec<u8>], foretell: bool) -> (Vec<Vec<u8>>, usize) {
         let mut merger = Merger::new();
         let mut out = Vec::new();
+        let (mut middle, mut foretold) = (Vec::new(), 0);
         let write = |m: Merged<'_>| {
             let mut bytes = Vec::from(m.head);
             m.pieces.iter().for_each(|p| bytes.extend(&received_body(&messages[p.token])[p.range()]));
@@ -351,6 +373,17 @@ mod tests {
         };
         for (i, message) in messages.iter().enumerate() {
             let (header, frame) = received(message);
+            if let (Some((shown, total)), true) = (merger.next(), foretell)
+                && message[..16] == middle
+                && frame.total == total
+                && merger.follow(i, &frame.head[..shown], total)
+            {
+                foretold += 1;
+                continue;
+            }
+            let flags = header.flags.without(Flags::FIRST).with(Flags::MORE);
+            middle = vec![0; 16];
+            Header { flags, ..header }.emit(&mut middle).unwrap();
             let mut merge = merger.push(i, header.flags, frame);
             if merge == Merge::Refused {
                 out.extend(merger.take().map(write));
@@ -365,7 +398,38 @@ mod tests {
         }
         out.extend(merger.take().map(write));
         assert!(merger.is_empty() && merger.take().is_none());
-        out
+        (out, foretold)
+    }
+
+    #[test]
+    fn all_parts_in_the_middle_are_foretold() {
+        for (v6, tcp, tags) in [(false, true, 0), (true, true, 1), (false, false, 2), (true, false, 0)] {
+            let (read, messages) = run(&Spec { v6, tcp, tags, cwr: tcp, fin: tcp, ..Spec::default() });
+            let (written, foretold) = receive_by(&messages, true);
+            assert_eq!(written, [read]);
+            assert_eq!(foretold, messages.len() - 2, "v6 {v6} tcp {tcp} tags {tags}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_differs_in_any_byte_of_its_head_is_not_foretold() {
+        let (_, messages) = run(&Spec::default());
+        let (_, frame) = received(&messages[1]);
+        let head = frame.head;
+        for at in 0..head.len() {
+            let mut merger = Merger::new();
+            let (header, first) = received(&messages[0]);
+            assert_eq!(merger.push(0, header.flags, first), Merge::Held);
+            let (shown, total) = merger.next().unwrap();
+            let mut other = Vec::from(head);
+            other[at] ^= 0x10;
+            let whole = merger.follow(1, &other[..shown], total);
+            assert_eq!(whole, at >= shown, "byte {at}");
+            if at < shown {
+                assert!(!merger.follow(1, &head[..shown], total - 1) && !merger.follow(1, &head[..shown - 1], total));
+                assert!(merger.follow(1, &head[..shown], total), "nothing was done before");
+            }
+        }
     }
 
     fn received_body(message: &[u8]) -> &[u8] {

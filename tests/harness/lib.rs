@@ -31,6 +31,7 @@ mod process;
 mod ssh;
 mod sys;
 mod underlay;
+mod usage;
 mod wait;
 
 pub use config::Config;
@@ -45,4 +46,5 @@ pub use ping::{Ping, PingReport};
 pub use process::{Output, Process, children, command_line, run, run_for};
 pub use ssh::Sshd;
 pub use underlay::{bridge, cable};
+pub use usage::{exact_processor_seconds, processor_seconds, proportional_kib};
 pub use wait::{SOON, eventually};

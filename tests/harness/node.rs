@@ -1,7 +1,7 @@
 //! A node under test: `minet run` in a namespace, and what it says about itself.
 
-use crate::{Config, Error, Net, Netns, Process, Result, SOON, Traffic, eventually, process};
-use rustix::{param::clock_ticks_per_second, process::Signal};
+use crate::{Config, Error, Net, Netns, Process, Result, SOON, Traffic, eventually, process, processor_seconds};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::{
     env, fs,
@@ -225,12 +225,7 @@ impl Node {
     /// # Errors
     /// It has ended.
     pub fn processor_seconds(&self) -> Result<f64> {
-        let path = format!("/proc/{}/stat", self.pid());
-        let stat = fs::read_to_string(&path).map_err(Error::io(format!("read {path}")))?;
-        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).into_iter().flatten();
-        // After the name: state is field 3, user and system time are 14 and 15, in ticks.
-        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-        Ok(ticks as f64 / clock_ticks_per_second() as f64)
+        processor_seconds(self.pid())
     }
 
     /// Kills it (SIGKILL) and waits until it is gone.

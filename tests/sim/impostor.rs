@@ -1,7 +1,10 @@
 //! Somebody with another node's number, and records of lives that are over.
 
-use crate::world::World;
-use messenger_core::{Name, NodeConfig};
+use crate::{
+    cable::{Cable, Faults},
+    world::World,
+};
+use messenger_core::{Event, Name, NodeConfig};
 use std::time::Duration;
 
 /// A node with the number of `of`, of another life and name.
@@ -59,6 +62,66 @@ fn a_dead_nodes_number_is_free() {
     w.run(Duration::from_secs(10));
     w.check_members();
     w.check_stories();
+}
+
+/// Two parts of the fabric have a living node of one number each, and are joined: one of the two gives way, always the same,
+/// and is let in when the other is gone.
+///
+/// ```text
+///   0 -- 1 -- 2 -- 3        4 (number of 0) -- 5 -- 6
+///              later: 3 -- 6
+/// ```
+///
+/// `PROTOCOL 4.7`.
+#[test]
+fn of_two_living_nodes_of_one_number_one_gives_way() {
+    for (seed, same_name, loss) in [(1, false, 0), (2, false, 200), (3, true, 0), (4, true, 200), (5, false, 50)] {
+        let mut w = World::with(seed, 4);
+        let twin = impostor(&mut w, 0);
+        if same_name {
+            let name = w.stations[0].config.name.clone();
+            let config = NodeConfig { name, ..w.stations[twin].config.clone() };
+            w.stations[twin].config = config;
+            w.start(twin, false);
+        }
+        let (five, six) = (w.add(), w.add());
+        w.line(&[0, 1, 2, 3]);
+        w.line(&[twin, five, six]);
+        w.run(Duration::from_secs(3));
+        w.check_stories();
+        w.join_with(Cable { faults: Faults { loss, ..Faults::default() }, ..Cable::new(3, six) });
+        w.run(Duration::from_secs(10));
+        let life = |w: &World, place: usize| w.stations[place].config.incarnation;
+        let number = |place: usize| life(&w, place).get();
+        let (winner, loser) = if number(0) > number(twin) { (0, twin) } else { (twin, 0) };
+        let live = w.stations[loser].node.links().filter(|l| l.is_live()).count();
+        w.check(live == 0, "who gave way has a link");
+        w.check(w.stations[loser].node.rival() == Some(w.stations[winner].node.name()), "it does not know to whom");
+        w.check(w.stations[winner].node.rival().is_none(), "the other gave way too");
+        let told = w.stations[loser].seen.iter().filter(|(_, e)| matches!(e, Event::DuplicateNode { .. })).count();
+        w.check(told == 1, format_args!("told {told} times"));
+        w.run(Duration::from_secs(10));
+        for place in [1, 2, 3, five, six] {
+            let known = w.stations[place].node.member(w.stations[winner].id()).map(|m| m.incarnation);
+            w.check(known == Some(life(&w, winner)), format_args!("station {place} knows {known:?}"));
+        }
+        if !same_name {
+            // For ever: the others refuse it by its name.
+            w.run(Duration::from_secs(120));
+            let live = w.stations[loser].node.links().filter(|l| l.is_live()).count();
+            w.check(live == 0, "who gave way has a link");
+            let told = w.stations[loser].seen.iter().filter(|(_, e)| matches!(e, Event::DuplicateNode { .. })).count();
+            w.check(told <= 4, format_args!("told {told} times in two minutes"));
+        }
+        w.kill(winner);
+        w.run(Duration::from_secs(320));
+        w.cables.iter_mut().for_each(|cable| cable.faults = Faults::default());
+        w.run(Duration::from_secs(5));
+        w.check_members();
+        w.check_stories();
+        w.check_frames(200);
+        w.check(w.stations[loser].node.rival().is_none(), "it is in again");
+    }
 }
 
 /// A node that came back with its clock set back, over another cable: its old record does not survive.

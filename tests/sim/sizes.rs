@@ -4,7 +4,7 @@ use crate::{cable::Cable, world::World};
 use std::time::Duration;
 
 /// `PROTOCOL 2.6`, `4.1`: what is sliced for the first link fits the others too, wherever the narrowest is. It may become
-/// narrower, and wider again, while everything runs; one end of the link is enough to know it.
+/// narrower while everything runs, which one end of the link is enough to know, and wider again.
 #[test]
 fn slices_fit_every_link_of_the_way() {
     for sizes in [[1_000, 600, 65_600], [65_600, 600, 1_000], [600, 1_000, 300], [300, 65_600, 600]] {
@@ -31,11 +31,13 @@ fn slices_fit_every_link_of_the_way() {
     }
 }
 
-/// A cable takes messages of another size; its first end is told.
+/// A cable takes messages of another size. Its first end is told; that it takes larger ones, both are.
 fn resize(w: &mut World, cable: usize, message: u32) {
-    w.cables[cable].message = message;
-    let (place, link) = (w.cables[cable].ends[0], w.cables[cable].links[0].unwrap());
-    let now = w.now + w.stations[place].skew;
-    w.stations[place].node.set_link_message(now, link, message);
-    w.pump(place);
+    let wider = std::mem::replace(&mut w.cables[cable].message, message) < message;
+    for end in 0..if wider { 2 } else { 1 } {
+        let (place, link) = (w.cables[cable].ends[end], w.cables[cable].links[end].unwrap());
+        let now = w.now + w.stations[place].skew;
+        w.stations[place].node.set_link_message(now, link, message);
+        w.pump(place);
+    }
 }

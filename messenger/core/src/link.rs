@@ -427,6 +427,11 @@ impl Link {
         live && old != peer.message
     }
 
+    /// Does not greet before that time.
+    pub(crate) fn wait_until(&mut self, at: Time) {
+        self.greet_at = self.greet_at.max(at);
+    }
+
     pub(crate) fn refuse(&mut self, now: Time, why: Refusal) {
         self.enter(now, LinkState::Greeting, Reason::Refused(why));
         self.greet_wait = GREET_LONGEST;

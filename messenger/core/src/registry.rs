@@ -53,20 +53,20 @@ impl Registry {
 
     /// Keeps a record if it is newer than what is there.
     pub(crate) fn insert(&mut self, entry: Entry) -> bool {
-        let (node, version) = (entry.record.node, entry.record.version);
-        if self.entries.get(&node).is_some_and(|old| old.record.version >= version) {
+        let (node, edition) = (entry.record.node, Edition::of(&entry.record));
+        if self.entries.get(&node).is_some_and(|old| Edition::of(&old.record) >= edition) {
             return false;
         }
         if let Some(old) = self.entries.insert(node, entry) {
-            self.digest ^= mix(node, old.record.version);
+            self.digest ^= mix(node, Edition::of(&old.record));
         }
-        self.digest ^= mix(node, version);
+        self.digest ^= mix(node, edition);
         true
     }
 
     pub(crate) fn remove(&mut self, node: NodeId) -> Option<Entry> {
         let old = self.entries.remove(&node)?;
-        self.digest ^= mix(node, old.record.version);
+        self.digest ^= mix(node, Edition::of(&old.record));
         Some(old)
     }
 
@@ -113,7 +113,8 @@ const ASIDE: usize = 4096;
 /// what is compared with that neighbour, so that two nodes that reach different members agree nonetheless.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Aside {
-    versions: BTreeMap<NodeId, u64>,
+    /// By member: which edition, and whether it was told since the last sweep.
+    editions: BTreeMap<NodeId, (Edition, bool)>,
     digest: u64,
 }
 
@@ -123,14 +124,25 @@ impl Aside {
         self.digest
     }
 
-    pub(crate) fn note(&mut self, node: NodeId, version: u64) {
-        if self.versions.len() >= ASIDE && !self.versions.contains_key(&node) {
+    pub(crate) fn note(&mut self, node: NodeId, edition: Edition) {
+        if self.editions.len() >= ASIDE && !self.editions.contains_key(&node) {
             return;
         }
-        if let Some(old) = self.versions.insert(node, version) {
+        if let Some((old, _)) = self.editions.insert(node, (edition, true)) {
             self.digest ^= mix(node, old);
         }
-        self.digest ^= mix(node, version);
+        self.digest ^= mix(node, edition);
+    }
+
+    /// Forgets what was not told since the last sweep: the neighbour told all it has, and has these no more.
+    pub(crate) fn sweep(&mut self) {
+        let mut digest = 0;
+        self.editions.retain(|node, (edition, told)| {
+            let keep = core::mem::take(told);
+            digest ^= if keep { mix(*node, *edition) } else { 0 };
+            keep
+        });
+        self.digest = digest;
     }
 
     pub(crate) fn clear(&mut self) {
@@ -152,9 +164,26 @@ fn is_ordered(nodes: &[NodeId]) -> bool {
     nodes.is_sorted_by(|a, b| a < b)
 }
 
-/// A well-spread number for a version of a record (the finalizer of SplitMix64).
-fn mix(node: NodeId, version: u64) -> u64 {
-    let mut z = version ^ (u64::from(node.get()) << 32 | u64::from(node.get())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+/// What tells one record of a member from another, in order: of one version, that of the higher incarnation counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Edition {
+    version: u64,
+    incarnation: u32,
+}
+
+impl Edition {
+    pub(crate) fn of(record: &Record) -> Edition {
+        Edition { version: record.version, incarnation: record.incarnation.get() }
+    }
+}
+
+/// A well-spread number for an edition of a record (the finalizer of SplitMix64, twice).
+fn mix(node: NodeId, edition: Edition) -> u64 {
+    let who = u64::from(node.get()) << 32 | u64::from(edition.incarnation);
+    spread(edition.version ^ spread(who.wrapping_add(0x9e37_79b9_7f4a_7c15)))
+}
+
+fn spread(mut z: u64) -> u64 {
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ z >> 31
@@ -187,10 +216,12 @@ mod tests {
         let (mut here, mut there, mut aside) = (Registry::default(), Registry::default(), Aside::default());
         assert!(there.insert(entry(1, 1)) && there.insert(entry(2, 5)) && here.insert(entry(1, 1)));
         for version in [3, 5, 5] {
-            aside.note(NodeId::new(2).unwrap(), version);
+            aside.note(NodeId::new(2).unwrap(), Edition::of(&entry(2, version).record));
         }
         assert_eq!(here.digest() ^ aside.digest(), there.digest());
-        aside.clear();
+        aside.sweep();
+        assert_eq!(here.digest() ^ aside.digest(), there.digest(), "told since the last sweep");
+        aside.sweep();
         assert_eq!(aside.digest(), 0);
     }
 

@@ -2,7 +2,8 @@
 
 use minet_tests::{Error, Result, undisturbed};
 use std::{
-    env,
+    env, fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -54,6 +55,26 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// As [`ensure`], for programs whose packages start services: they stay off.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn ensure_stopped(needs: &[Need]) -> Result<()> {
+    const POLICY: &str = "/usr/sbin/policy-rc.d";
+    if needs.iter().all(|(program, _)| which(program).is_some()) {
+        return Ok(());
+    }
+    if Path::new(POLICY).exists() {
+        return ensure(needs);
+    }
+    let what = || format!("write {POLICY}");
+    fs::write(POLICY, "#!/bin/sh\nexit 101\n").map_err(Error::io(what()))?;
+    let runnable = fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755)).map_err(Error::io(what()));
+    let done = runnable.and_then(|()| ensure(needs));
+    fs::remove_file(POLICY).map_err(Error::io(format!("remove {POLICY}")))?;
+    done
 }
 
 /// Installs these Debian packages; nothing to do for none.

@@ -8,7 +8,7 @@ use super::{Event, Node};
 use crate::{
     LinkId, NodeId, Time,
     link::{Link, Reason, SYNC_FIRST, SYNC_LONGEST},
-    registry::{self, Entry},
+    registry::{self, Edition, Entry},
     wire::{Announce, Header, Heartbeat, LinkBody, Record},
 };
 use alloc::{
@@ -24,6 +24,10 @@ impl Node {
         let digest = self.registry.digest();
         let Some(link) = self.links.get_mut(&id) else { return };
         link.measure(now, beat);
+        if beat.answer && !link.agrees(beat, digest) {
+            // Perhaps the end of all that the peer has.
+            link.aside.sweep();
+        }
         if link.agrees(beat, digest) {
             link.sync_at = None;
             link.sync_wait = SYNC_FIRST;
@@ -46,8 +50,6 @@ impl Node {
             return;
         }
         link.sync_wait = (link.sync_wait * 2).min(SYNC_LONGEST);
-        // The peer may not have any more what it once told.
-        link.aside.clear();
         self.send_registry(now, id);
     }
 
@@ -116,7 +118,7 @@ impl Node {
             let (node, old) = (entry.record.node, self.registry.get(entry.record.node).map(|old| &old.record));
             let is_fresh = old.is_none();
             let other_ways = old.is_none_or(|old| !old.has_ways_of(&entry.record));
-            heard.push((link, node, entry.record.version));
+            heard.push((link, node, Edition::of(&entry.record)));
             if self.registry.insert(entry) {
                 if is_fresh {
                     fresh.insert(node);
@@ -132,9 +134,9 @@ impl Node {
         if ways && !changed.is_empty() {
             self.forget_asides();
         }
-        for (link, node, version) in heard {
+        for (link, node, edition) in heard {
             if let Some(link) = self.links.get_mut(&link).filter(|_| self.registry.get(node).is_none()) {
-                link.aside.note(node, version);
+                link.aside.note(node, edition);
             }
         }
         for (node, link) in changed {
@@ -153,17 +155,12 @@ impl Node {
 
     /// A record of this node that is newer than its own: left by an earlier life, or another node with its number.
     fn handle_own_record(&mut self, now: Time, record: &Record) {
-        if record.version < self.version
-            || (record.version == self.version && record.incarnation == self.me.incarnation)
-        {
+        let (own, other) = ((self.me.incarnation, &self.me.name), (record.incarnation, &record.name));
+        if record.version < self.version || (record.version == self.version && own == other) {
             return;
         }
-        if record.incarnation != self.me.incarnation {
-            // An earlier life's record is met once. One that comes back is somebody's who lives.
-            let again = self.overwritten.replace(record.incarnation) == Some(record.incarnation);
-            if again || record.name != self.me.name {
-                self.events.push_back(Event::DuplicateNode { name: record.name.clone() });
-            }
+        if own != other {
+            return self.handle_rival(now, record);
         }
         self.version = record.version;
         self.rewrite_own_record(now);
@@ -178,7 +175,7 @@ impl Node {
         }
     }
 
-    fn rewrite_own_record(&mut self, now: Time) {
+    pub(super) fn rewrite_own_record(&mut self, now: Time) {
         self.version = self.version.saturating_add(1);
         self.registry.insert(Entry::new(self.own_record()));
         self.flood(now, self.me.node, None);

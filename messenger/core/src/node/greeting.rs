@@ -59,7 +59,7 @@ impl Node {
         }
         if source == self.me.node {
             if hello.incarnation != self.me.incarnation {
-                self.events.push_back(Event::DuplicateNode { name: hello.name.clone() });
+                self.tell_duplicate(now, &hello.name);
             }
             return Some(Refusal::DuplicateNode);
         }

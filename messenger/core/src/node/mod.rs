@@ -8,6 +8,7 @@
 
 mod gossip;
 mod greeting;
+mod rival;
 mod service;
 
 use crate::{
@@ -113,7 +114,7 @@ pub enum Event {
     MemberChanged(NodeId),
     /// A member cannot be reached any more.
     MemberDown(NodeId),
-    /// Another living node has this node's number.
+    /// Another living node has this node's number. Of the same one it is told once a minute.
     DuplicateNode {
         /// Its name.
         name: Name,
@@ -138,8 +139,7 @@ pub struct Node {
     news_at: Option<Time>,
     attachments: Vec<Attachment>,
     version: u64,
-    /// Whose record of this node's number was last overwritten.
-    overwritten: Option<Incarnation>,
+    rivals: rival::Rivals,
     departed: VecDeque<Record>,
     out: Outbox,
     events: VecDeque<Event>,
@@ -198,7 +198,7 @@ impl Node {
             news_at: None,
             attachments: Vec::new(),
             version: config.version,
-            overwritten: None,
+            rivals: rival::Rivals::default(),
             departed: VecDeque::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),
@@ -272,6 +272,9 @@ impl Node {
         self.next_link = self.next_link.wrapping_add(1).max(1);
         let session = self.new_session();
         let mut link = Link::new(id, spec, session, now);
+        if let Some(until) = self.away_until(now) {
+            link.wait_until(until);
+        }
         link.speak(now, &self.me, self.registry.digest(), &mut self.out);
         self.links.insert(id, link);
         id
@@ -336,6 +339,9 @@ impl Node {
 
     /// Takes a message that came in on a link; frames are the data link's and do not come here.
     pub fn handle_message(&mut self, now: Time, id: LinkId, message: &[u8]) {
+        if self.away_until(now).is_some() {
+            return;
+        }
         let header = match Header::parse(message) {
             Ok(header) => header,
             Err(crate::wire::WireError::Version(_)) => {

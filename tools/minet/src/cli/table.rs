@@ -60,6 +60,12 @@ pub(super) fn status(r: &StatusReport) -> String {
     if n.insecure {
         out.push_str("INSECURE: frames over UDP are in clear text\n");
     }
+    if let Some(rival) = &n.gave_way_to {
+        out.push_str(&format!(
+            "DUPLICATE: {rival} has the id {} too, and this node gave way: give one of them another\n",
+            n.id
+        ));
+    }
     let mut rows = vec![heading(["interface", "segment", "carrier", "mtu", "mac", "addresses"])];
     for i in &r.interfaces {
         let carrier = if i.carrier { "up" } else { "none" };

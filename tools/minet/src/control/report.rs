@@ -35,6 +35,9 @@ pub struct SelfReport {
     pub version: String,
     /// UDP carries its frames in clear text.
     pub insecure: bool,
+    /// The living node of the same number that this one gave way to; it takes no part since.
+    #[serde(default)]
+    pub gave_way_to: Option<String>,
 }
 
 /// An interface of the node.

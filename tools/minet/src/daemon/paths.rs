@@ -17,9 +17,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct Paths {
     asked: Instant,
     due: Instant,
+    /// A lane's own idea of a path may differ from the link's.
+    doubt: bool,
 }
 
-/// A path that takes messages of another size than its link.
+/// What a path takes, perhaps another size than its link.
 pub(super) struct Change {
     pub(super) link: LinkId,
     pub(super) channel: u32,
@@ -30,7 +32,7 @@ pub(super) struct Change {
 impl Default for Paths {
     fn default() -> Paths {
         let now = Instant::now();
-        Paths { asked: now, due: now + EVERY }
+        Paths { asked: now, due: now + EVERY, doubt: false }
     }
 }
 
@@ -47,16 +49,19 @@ impl Paths {
     /// A path may have changed: asks soon.
     pub(super) fn hurry(&mut self) {
         self.due = self.due.min(self.asked + PAUSE);
+        self.doubt = true;
     }
 
-    /// Asks the kernel; what changed. A path that it does not know now stays as it was.
+    /// Asks the kernel; what changed, or everything that lanes are to be told after a doubt. A path that the kernel does not
+    /// know now stays as it was.
     pub(super) fn measure(&mut self, node: &Node, wires: &Wires) -> Vec<Change> {
         self.asked = Instant::now();
         self.due = self.asked + EVERY;
+        let doubt = std::mem::take(&mut self.doubt);
         let changes = wires.iter().filter_map(|(link, wire)| {
             let message = udp::path_message(wire.socket?).ok()?;
             let other = u32::try_from(message) != Ok(node.link(link)?.spec().message);
-            other.then_some(Change { link, channel: wire.channel, message })
+            (other || doubt).then_some(Change { link, channel: wire.channel, message })
         });
         changes.collect()
     }

@@ -62,6 +62,7 @@ impl Reporter<'_> {
                 uptime_ms: self.now.as_nanos() / 1_000_000,
                 version: env!("CARGO_PKG_VERSION").into(),
                 insecure: self.config.insecure && self.config.udp.is_some(),
+                gave_way_to: self.node.rival().map(|name| name.to_string()),
             },
             interfaces: self.attached.iter().map(interface).collect(),
             members: self.node.members().count(),
