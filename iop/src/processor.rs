@@ -228,7 +228,7 @@ impl Processor {
         image::check(&self.spec.image)?;
         let program = &self.spec.program;
         let program = qemu::find(program).ok_or_else(|| ProcessorError::NoProgram(program.clone()))?;
-        let layout = Layout::new(self.spec.lanes, fabric::shm::ring_memory(self.spec.ring));
+        let layout = Layout::new(self.spec.lanes, shm::ring_memory(self.spec.ring));
         let board = Board::new(layout.memory())?;
         let offered = board.offer(&layout.to.iter().map(range).collect::<Vec<_>>())?;
         board::write(&FirstPage(&board), &layout, &config.emit())?;

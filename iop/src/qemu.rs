@@ -59,7 +59,7 @@ fn arguments(name: &str, image: &Path) -> Vec<String> {
         &["-name", &name, "-accel", "tcg", "-machine", "q35", "-m", &memory, "-smp", "1"][..],
         &["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", &image],
         &["-chardev", "file,id=console,path=/dev/fd/1", "-serial", "chardev:console"],
-        &["-chardev", "socket,id=board,fd=0", "-device", "ivshmem-doorbell,vectors=1,chardev=board"],
+        &["-chardev", "socket,id=board,fd=0", "-device", "ivshmem-doorbell,vectors=2,chardev=board"],
     ]
     .concat()
     .into_iter()
