@@ -324,7 +324,7 @@ mod tests {
     fn a_program_that_ends_at_once_is_a_fault() {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
-        fs::write(&image, crate::image::tests::image()).unwrap();
+        fs::write(&image, image::tests::image()).unwrap();
         let mut p = processor(image.to_str().unwrap(), "/bin/false");
         p.handle(Duration::ZERO, Event::Boot);
         assert!(matches!(p.poll(), Some(Want::Configuration)));

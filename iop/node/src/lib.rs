@@ -17,6 +17,7 @@ pub mod board;
 mod config;
 mod device;
 mod ends;
+mod introductions;
 mod services;
 mod stack;
 mod station;

@@ -3,6 +3,7 @@
 use crate::{
     Config,
     ends::{Bell, Ends},
+    introductions::Introductions,
 };
 use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
 use core::net::IpAddr;
@@ -34,6 +35,7 @@ pub struct Station<M, B> {
     switch: Switch,
     reassembly: Reassembly,
     frames: VecDeque<Vec<u8>>,
+    introductions: Introductions,
     /// A frame did not leave for want of room.
     wants_room: bool,
     scratch: Box<[u8]>,
@@ -63,6 +65,7 @@ impl<M: Memory, B: Bell> Station<M, B> {
             ways: Vec::new(),
             switch: Switch::new(),
             frames: VecDeque::new(),
+            introductions: Introductions::default(),
             wants_room: false,
         };
         station.publish();
@@ -197,7 +200,7 @@ impl<M: Memory, B: Bell> Station<M, B> {
         match self.switch.inbound(&self.table, now, from, header, Frame { vnet, ..shown(frame) }) {
             Inbound::Deliver => {
                 message.drain(..start + if vnet { VirtioNet::LEN } else { 0 });
-                self.deliver(core::mem::take(message));
+                self.deliver(now, core::mem::take(message));
             }
             Inbound::Slice => self.slice(now, from, header, message),
             // It relays for nobody: the node says so in its record.
@@ -222,11 +225,12 @@ impl<M: Memory, B: Bell> Station<M, B> {
         let frame = Frame { vnet, ..shown(whole) };
         if self.switch.inbound(&self.table, now, from, &header, frame) == Inbound::Deliver {
             let bytes = whole.get(skip..).unwrap_or_default().to_vec();
-            self.deliver(bytes);
+            self.deliver(now, bytes);
         }
     }
 
-    fn deliver(&mut self, frame: Vec<u8>) {
+    fn deliver(&mut self, now: Time, frame: Vec<u8>) {
+        self.frames.extend(self.introductions.before(now, &frame));
         self.switch.counters.wrote(frame.len());
         self.frames.push_back(frame);
     }

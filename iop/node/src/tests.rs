@@ -114,6 +114,7 @@ impl World {
                 got.len() >= expected
             }
         });
+        self.sockets.get_mut::<tcp::Socket<'_>>(handle).close();
         got
     }
 }
