@@ -287,6 +287,8 @@ mod tests {
     }
 
     /// The table of the header comment, row by row. In the order of [`EVENTS`], then time.
+    ///
+    /// Rows: IM-11.
     #[test]
     fn the_table_is_as_drawn() {
         let rows = [

@@ -55,6 +55,7 @@ fn curl(node: &Node, url: &str) -> Result<Output> {
 }
 
 /// A bare machine answers `ping`, TCP, UDP and HTTP from its own node and, relayed, from another one.
+/// Rows: CB-1, IM-3.
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn a_bare_machine_is_a_host_like_any_other() -> Result<()> {
@@ -91,6 +92,7 @@ fn a_bare_machine_is_a_host_like_any_other() -> Result<()> {
 }
 
 /// What it runs on is killed: it comes back by itself, its address works again, others do not notice.
+/// Rows: IM-7.
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn a_killed_machine_comes_back_and_others_do_not_notice() -> Result<()> {
@@ -110,6 +112,7 @@ fn a_killed_machine_comes_back_and_others_do_not_notice() -> Result<()> {
 }
 
 /// One that is stopped, and so deaf while its process lives, is found by its silence and reset.
+/// Rows: IM-5.
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn a_deaf_machine_is_found_and_reset() -> Result<()> {
@@ -158,6 +161,7 @@ fn garbage_in_the_shared_memory_ends_one_life_and_nothing_else() -> Result<()> {
 }
 
 /// Commands hold it, boot it and reset it; it goes with its node, also when that is killed.
+/// Rows: IM-4.
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn commands_are_obeyed_and_nothing_is_left_behind() -> Result<()> {

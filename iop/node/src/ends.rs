@@ -91,7 +91,7 @@ impl<M: Memory, B: Bell> Ends<M, B> {
         }
     }
 
-    /// Takes messages, at most [`AT_ONCE`] of each ring, and gives their room back. Whether there were any.
+    /// Takes messages, at most 16 of each ring, and gives their room back. Whether there were any.
     pub fn receive(&mut self, mut each: impl FnMut(Vec<u8>)) -> bool {
         let (mut any, count) = (false, self.consumers.len().max(1));
         self.first = (self.first + 1) % count;
