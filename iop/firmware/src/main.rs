@@ -36,8 +36,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// Turns of the loop without work before it sleeps: another message often follows soon.
 const IDLE_TURNS: u32 = 4;
 
-#[unsafe(no_mangle)]
-extern "C" fn main() -> ! {
+/// All that the machine does, from when the processor is ready for Rust.
+fn run() -> ! {
     let (interrupts, clock) = arch::start();
     sys::start_heap();
     let Some(board) = ivshmem::Ivshmem::find().and_then(Board::new) else {

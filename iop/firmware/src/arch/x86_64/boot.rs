@@ -62,7 +62,7 @@ start64:
     movl %eax, %gs
     movq $stack_top, %rsp
     xorl %ebp, %ebp
-    call main
+    call enter
     ud2
 
     .section .rodata
@@ -91,3 +91,9 @@ stack_top:
 "#,
     options(att_syntax)
 );
+
+/// Where the assembly goes on.
+#[unsafe(no_mangle)]
+extern "C" fn enter() -> ! {
+    crate::run()
+}
