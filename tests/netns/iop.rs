@@ -12,7 +12,7 @@ const IP6: &str = "fd4d::9";
 /// The image, or `None` after a line that says what is missing.
 fn image() -> Result<Option<PathBuf>> {
     let near = minet_binary()?.ancestors().nth(2).map(|target| target.join("minet/iop-x86_64"));
-    let image = env::var_os("MINET_IOP_IMAGE").map(PathBuf::from).or(near).filter(|image| image.is_file());
+    let image = env::var_os("MINET_TEST_IOP_IMAGE").map(PathBuf::from).or(near).filter(|image| image.is_file());
     let paths = env::var_os("PATH").unwrap_or_default();
     let qemu = env::split_paths(&paths).any(|dir| dir.join("qemu-system-x86_64").is_file());
     match (&image, qemu) {
