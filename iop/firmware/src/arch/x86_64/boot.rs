@@ -62,7 +62,7 @@ start64:
     movl %eax, %gs
     movq $stack_top, %rsp
     xorl %ebp, %ebp
-    call enter
+    call enter_rust
     ud2
 
     .section .rodata
@@ -94,6 +94,6 @@ stack_top:
 
 /// Where the assembly goes on.
 #[unsafe(no_mangle)]
-extern "C" fn enter() -> ! {
+extern "C" fn enter_rust() -> ! {
     crate::run()
 }
