@@ -41,7 +41,7 @@ impl<'s, M: Memory + 'static, B: Bell + 'static> Device for Port<'s, M, B> {
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Leave<'_, 's, M, B>> {
-        self.station.has_room().then(|| Leave(self))
+        self.station.has_room().then_some(Leave(self))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -149,7 +149,10 @@ impl<M: Memory, B: Bell> Station<M, B> {
     /// Asks the peers to ring from now on; `false` when there is something to do already.
     pub fn arm(&mut self) -> bool {
         let wants_room = self.wants_room;
-        let quiet = self.ways.iter_mut().fold(true, |quiet, w| w.ends.arm(wants_room) && quiet);
+        let mut quiet = true;
+        for way in &mut self.ways {
+            quiet &= way.ends.arm(wants_room);
+        }
         quiet && self.frames.is_empty() && (!wants_room || !self.has_room())
     }
 
