@@ -6,6 +6,7 @@
 
 use arrayvec::ArrayVec;
 use fabric_ring::{Slot, View};
+use fabric_seal::{Opener, Sealer};
 use std::{io, net::SocketAddr, os::fd::BorrowedFd};
 
 /// A peer on a carrier. The caller chooses the number; it is small, and used again only after a detach.
@@ -127,6 +128,38 @@ pub struct Counts {
     pub calls: u64,
 }
 
+/// A change to a sealed channel. The keys come from the gate that shook hands with the peer.
+#[non_exhaustive]
+pub enum Amend {
+    /// New keys: to seal with, now or when something was opened under them first; and to open with, where this handle
+    /// receives.
+    Keys {
+        /// What the keys are called.
+        index: u32,
+        /// What seals.
+        sealer: Sealer,
+        /// What opens.
+        opener: Option<Opener>,
+        /// To seal with from now on; otherwise when heard.
+        now: bool,
+    },
+    /// Keys that were for later: seal with them now.
+    Switch {
+        /// What they are called.
+        index: u32,
+    },
+    /// These keys are over.
+    Forget {
+        /// What they are called.
+        index: u32,
+    },
+    /// The peer is somewhere else now.
+    Move {
+        /// Where.
+        address: SocketAddr,
+    },
+}
+
 /// A way to move messages, as one thread owns it.
 pub trait Carrier: Send {
     /// `loopback`, `shm`, `udp`, …
@@ -176,6 +209,23 @@ pub trait Carrier: Send {
 
     /// The counts.
     fn counts(&self) -> Counts;
+
+    /// Changes keys or address of a sealed channel. Carriers that seal nothing refuse.
+    fn amend(&mut self, channel: Channel, amend: Amend) -> Result<(), AttachError> {
+        let _ = (channel, amend);
+        Err(AttachError::WrongKind(self.kind()))
+    }
+
+    /// Sends a datagram to an address as it is, past all channels: part of a handshake.
+    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+        let _ = (to, datagram);
+        Err(SendError::NotOpen)
+    }
+
+    /// A sealed channel whose peer proved to be at another address; each move is told once.
+    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
+        None
+    }
 }
 
 /// So that middleware can stand around a carrier that is only known at run time.
@@ -238,5 +288,17 @@ impl<C: Carrier + ?Sized> Carrier for Box<C> {
 
     fn counts(&self) -> Counts {
         (**self).counts()
+    }
+
+    fn amend(&mut self, channel: Channel, amend: Amend) -> Result<(), AttachError> {
+        (**self).amend(channel, amend)
+    }
+
+    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+        (**self).send_to(to, datagram)
+    }
+
+    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
+        (**self).moved()
     }
 }

@@ -7,7 +7,7 @@ mod pair;
 mod strangers;
 mod suite;
 
-use pair::{Pair, loopback, shm, udp, udp6};
+use pair::{Pair, loopback, sealed, shm, udp, udp6};
 
 macro_rules! conformance {
     ($($name:ident => $make:expr;)*) => { $(
@@ -47,6 +47,7 @@ conformance! {
     plain_shm => shm();
     plain_udp => udp();
     plain_udp6 => udp6();
+    plain_sealed => sealed();
     traced_loopback => loopback().traced();
     traced_shm => shm().traced();
     traced_udp => udp().traced();
@@ -57,5 +58,6 @@ conformance! {
     faultless_shm => shm().faultless();
     faultless_udp => udp().faultless();
     stacked_shm => shm().traced().captured().faultless();
+    stacked_sealed => sealed().traced().captured().faultless();
     stacked_udp => udp().traced().captured().faultless();
 }

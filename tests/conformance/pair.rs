@@ -1,11 +1,12 @@
 //! Two carriers that are connected, and what tests do with them.
 
 use fabric::{
-    Batch, Carrier, Channel, Message, Origin, Peer, SendError, View, loopback,
+    Amend, Batch, Carrier, Channel, Message, Origin, Peer, SendError, View, loopback,
     middleware::{Fault, LINKTYPE_USER0, Pcap, Trace},
     shm::{Joining, Listener, Offer, Progress, Session, Shm, connect},
     udp::Udp,
 };
+use fabric_seal::{Address, Event, Gate, GateConfig, Identity, Keys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     any::Any,
@@ -139,6 +140,41 @@ fn udp_on(address: &str) -> Pair {
     let (a, b) = (Udp::bind(address).unwrap(), Udp::bind(address).unwrap());
     let (at_a, at_b) = (Peer::Address(b.local()), Peer::Address(a.local()));
     Pair::new(a, b, false).attach(at_a, at_b)
+}
+
+/// Over UDP, with keys from a handshake that two gates had beside it.
+pub fn sealed() -> Pair {
+    let address = "127.0.0.1:0".parse().unwrap();
+    let (a, b) = (Udp::bind_sealed(address).unwrap(), Udp::bind_sealed(address).unwrap());
+    let (at_a, at_b) = (a.local(), b.local());
+    let keys = shake(at_a.into(), at_b.into());
+    let mut pair = Pair::new(a, b, false).attach(Peer::Address(at_b), Peer::Address(at_a));
+    for (end, keys) in [&mut pair.a, &mut pair.b].into_iter().zip(keys) {
+        let (index, sealer) = (keys.index(), keys.sealers.into_iter().next().unwrap());
+        let amend = Amend::Keys { index, sealer, opener: Some(keys.opener), now: true };
+        end.carrier.amend(end.channel, amend).unwrap();
+    }
+    pair
+}
+
+/// The keys of both ends after a handshake.
+fn shake(at_a: Address, at_b: Address) -> [Keys; 2] {
+    let gate = || Gate::new(Identity::generate().unwrap(), GateConfig::default()).unwrap();
+    let (mut a, mut b) = (gate(), gate());
+    b.admit(a.public());
+    a.open(Duration::ZERO, b.public(), at_b).unwrap();
+    loop {
+        let (from_a, from_b) = (a.poll_transmit(), b.poll_transmit());
+        if from_a.is_none() && from_b.is_none() {
+            return [&mut a, &mut b].map(|gate| std::iter::from_fn(|| gate.poll_event()).find_map(keys_of).unwrap());
+        }
+        from_a.into_iter().for_each(|mut t| b.handle_datagram(Duration::ZERO, at_a, &mut t.bytes));
+        from_b.into_iter().for_each(|mut t| a.handle_datagram(Duration::ZERO, at_b, &mut t.bytes));
+    }
+}
+
+fn keys_of(event: Event) -> Option<Keys> {
+    if let Event::Keys { keys, .. } = event { Some(keys) } else { None }
 }
 
 pub fn shm() -> Pair {

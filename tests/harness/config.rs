@@ -5,6 +5,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Who may join a sealed node, and with which key it seals.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// Its key file.
+    pub key: PathBuf,
+    /// Where it keeps who joined.
+    pub book: PathBuf,
+    /// Seconds after which keys are replaced.
+    pub rekey: u32,
+    /// The ciphers it may use, the best first; the daemon's own list when there is none.
+    pub ciphers: Vec<String>,
+    /// Name, number, public key and perhaps address of each other member.
+    pub members: Vec<(String, u32, String, Option<String>)>,
+}
+
 /// What a node's TOML file will say. The defaults are the daemon's own where they are not set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -24,6 +39,8 @@ pub struct Config {
     pub listen: Option<String>,
     /// The UDP peers it knows.
     pub peers: Vec<String>,
+    /// What seals UDP; without it UDP is in clear text.
+    pub trust: Option<Trust>,
     /// MTU of the interface.
     pub mtu: u16,
     /// How it attaches: `tap`, `plain` or `tun`.
@@ -56,6 +73,7 @@ impl Config {
             shm: true,
             listen: None,
             peers: Vec::new(),
+            trust: None,
             mtu: 1500,
             mode: "tap".to_owned(),
             addresses: None,
@@ -72,6 +90,12 @@ impl Config {
     pub fn udp(mut self, listen: &str, peers: &[&str]) -> Self {
         self.listen = Some(listen.to_owned());
         self.peers = peers.iter().map(|peer| (*peer).to_owned()).collect();
+        self
+    }
+
+    /// Listens for UDP at `address:port`, sealed, and without shared memory.
+    pub fn sealed(mut self, listen: &str, trust: Trust) -> Self {
+        (self.listen, self.trust, self.shm) = (Some(listen.to_owned()), Some(trust), false);
         self
     }
 
@@ -156,12 +180,25 @@ impl Config {
         if let Some(dir) = &self.run_dir {
             line(format_args!("run_dir = {:?}", dir.display().to_string()));
         }
-        if self.listen.is_some() || !self.peers.is_empty() {
+        if self.trust.is_none() && (self.listen.is_some() || !self.peers.is_empty()) {
             line(format_args!("insecure = true"));
         }
         line(format_args!("[shm]\nenable = {}", self.shm));
         if let Some(listen) = &self.listen {
             line(format_args!("[udp]\nlisten = {listen:?}"));
+        }
+        if let Some(trust) = &self.trust {
+            let (key, book) = (trust.key.display().to_string(), trust.book.display().to_string());
+            line(format_args!("[trust]\nkey = {key:?}\nbook = {book:?}\nrekey_s = {}", trust.rekey));
+            if !trust.ciphers.is_empty() {
+                line(format_args!("ciphers = [{}]", quoted(&trust.ciphers)));
+            }
+            for (name, id, key, address) in &trust.members {
+                line(format_args!("[[peer]]\nname = {name:?}\nid = {id}\nkey = {key:?}"));
+                if let Some(address) = address {
+                    line(format_args!("address = {address:?}"));
+                }
+            }
         }
         for peer in &self.peers {
             line(format_args!("[[peer]]\naddress = {peer:?}"));

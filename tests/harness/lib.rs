@@ -34,7 +34,7 @@ mod underlay;
 mod usage;
 mod wait;
 
-pub use config::Config;
+pub use config::{Config, Trust};
 pub use dhcp::DhcpServer;
 pub use error::{Error, Result};
 pub use iperf::{Iperf, IperfReport};

@@ -1,8 +1,8 @@
 //! What a process uses.
 
 use crate::{Error, Result};
-use rustix::param::clock_ticks_per_second;
-use std::fs;
+use rustix::{io::Errno, param::clock_ticks_per_second};
+use std::{fs, io};
 
 /// Processor time that a process has used, its ended threads too, in seconds; the kernel counts in ticks, 10 ms mostly.
 ///
@@ -24,7 +24,12 @@ pub fn exact_processor_seconds(pid: u32) -> Result<f64> {
     let tasks = format!("/proc/{pid}/task");
     let mut nanoseconds = 0;
     for task in fs::read_dir(&tasks).map_err(Error::io(format!("read {tasks}")))?.flatten() {
-        let said = read(&task.path().join("schedstat").display().to_string())?;
+        let path = task.path().join("schedstat");
+        let said = match fs::read_to_string(&path) {
+            // A thread that ended after it was listed: what it used counts no more.
+            Err(error) if is_gone(&error) => continue,
+            said => said.map_err(Error::io(format!("read {}", path.display())))?,
+        };
         let first = said.split_whitespace().next().and_then(|field| field.parse::<u64>().ok());
         nanoseconds += first.ok_or_else(|| Error::unexpected(format!("schedstat said {said}")))?;
     }
@@ -42,6 +47,11 @@ pub fn proportional_kib(pid: u32) -> Result<u64> {
     number.ok_or_else(|| Error::unexpected(format!("smaps_rollup said {said}")))
 }
 
+/// What the kernel says of a thread that has ended: no such file, or, when that was open already, no such process.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
+}
+
 fn read(path: &str) -> Result<String> {
     fs::read_to_string(path).map_err(Error::io(format!("read {path}")))
 }
@@ -49,18 +59,32 @@ fn read(path: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process;
+    use std::process::{self, Command};
 
     #[test]
     fn a_process_uses_something() {
-        let pid = process::id();
-        let before = exact_processor_seconds(pid).unwrap();
-        let mut sum = 0_u64;
-        while exact_processor_seconds(pid).unwrap() < before + 0.03 {
-            sum = (0..1000).fold(sum, u64::wrapping_add);
-        }
-        assert!(processor_seconds(pid).unwrap() > 0.0, "{sum}");
-        assert!(proportional_kib(pid).unwrap() > 100);
-        assert!(processor_seconds(0).is_err());
+        let mut child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let pid = child.id();
+        let used = || (exact_processor_seconds(pid).unwrap(), processor_seconds(pid).unwrap());
+        while used().0 < 0.05 || used().1 == 0.0 {}
+        assert!(proportional_kib(pid).unwrap() > 10);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(exact_processor_seconds(pid).is_err() && processor_seconds(pid).is_err());
+    }
+
+    #[test]
+    fn threads_that_end_meanwhile_are_no_error() {
+        let enough = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !enough.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::thread::spawn(|| {}).join().unwrap();
+                }
+            });
+            let said: Vec<_> = (0..2000).map(|_| exact_processor_seconds(process::id())).collect();
+            enough.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(said.iter().all(Result::is_ok), "{said:?}");
+        });
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
 mod bad_input;
+mod bare_machine;
 mod behind;
 mod command;
 mod counters;
@@ -11,9 +12,12 @@ mod harness;
 mod hostile;
 mod iop;
 mod life;
+mod load;
 mod mtu;
 mod path;
 mod programs;
 mod relay;
 mod scripts;
+mod sealed;
 mod topology;
+mod trust;

@@ -1,10 +1,11 @@
 //! Things that go wrong, on purpose and by seed.
 
 use super::staging::{Staging, refusal};
-use crate::{AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Peer, SendError, Slot, View};
+use crate::{Amend, AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Peer, SendError, Slot, View};
 use std::{
     collections::VecDeque,
     io,
+    net::SocketAddr,
     os::fd::BorrowedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -241,6 +242,18 @@ impl<C: Carrier> Carrier for Fault<C> {
 
     fn attach(&mut self, channel: Channel, peer: Peer) -> Result<(), AttachError> {
         self.inner.attach(channel, peer)
+    }
+
+    fn amend(&mut self, channel: Channel, amend: Amend) -> Result<(), AttachError> {
+        self.inner.amend(channel, amend)
+    }
+
+    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+        self.inner.send_to(to, datagram)
+    }
+
+    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
+        self.inner.moved()
     }
 
     fn detach(&mut self, channel: Channel) {

@@ -1,10 +1,13 @@
 //! Every message into a capture file.
 
 use super::{staging::Staging, trace::Direction};
-use crate::{AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, SendError, Slot, View};
+use crate::{
+    Amend, AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, SendError, Slot, View,
+};
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
+    net::SocketAddr,
     os::fd::BorrowedFd,
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
@@ -131,6 +134,18 @@ impl<C: Carrier> Carrier for Pcap<C> {
 
     fn attach(&mut self, channel: Channel, peer: Peer) -> Result<(), AttachError> {
         self.inner.attach(channel, peer)
+    }
+
+    fn amend(&mut self, channel: Channel, amend: Amend) -> Result<(), AttachError> {
+        self.inner.amend(channel, amend)
+    }
+
+    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+        self.inner.send_to(to, datagram)
+    }
+
+    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
+        self.inner.moved()
     }
 
     fn detach(&mut self, channel: Channel) {

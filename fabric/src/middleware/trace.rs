@@ -1,8 +1,10 @@
 //! A line for each message.
 
 use super::staging::Staging;
-use crate::{AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, SendError, Slot, View};
-use std::{fmt, io, os::fd::BorrowedFd};
+use crate::{
+    Amend, AttachError, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, SendError, Slot, View,
+};
+use std::{fmt, io, net::SocketAddr, os::fd::BorrowedFd};
 
 /// How many bytes of a message a line shows.
 const SHOWN: usize = 24;
@@ -111,6 +113,18 @@ impl<C: Carrier> Carrier for Trace<C> {
 
     fn attach(&mut self, channel: Channel, peer: Peer) -> Result<(), AttachError> {
         self.inner.attach(channel, peer)
+    }
+
+    fn amend(&mut self, channel: Channel, amend: Amend) -> Result<(), AttachError> {
+        self.inner.amend(channel, amend)
+    }
+
+    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+        self.inner.send_to(to, datagram)
+    }
+
+    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
+        self.inner.moved()
     }
 
     fn detach(&mut self, channel: Channel) {

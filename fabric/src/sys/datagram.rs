@@ -239,6 +239,12 @@ impl Receiver {
         Some(Datagram { len, segment, source: source_of(self.names.get(slot)?), local, truncated })
     }
 
+    /// What one slot holds, to change it in place.
+    pub(crate) fn bytes_mut(&mut self, slot: usize, len: usize) -> &mut [u8] {
+        let whole = self.slots.chunks_exact_mut(SLOT).nth(slot).unwrap_or_default();
+        whole.get_mut(..len).unwrap_or_default()
+    }
+
     /// Bytes of a slot; none when they are not inside.
     pub(crate) fn bytes(&self, slot: usize, at: usize, len: usize) -> &[u8] {
         let whole = self.slots.chunks_exact(SLOT).nth(slot).unwrap_or_default();

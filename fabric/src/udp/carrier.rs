@@ -2,14 +2,17 @@
 
 use super::{
     route::Route,
+    sealed::{self, Sealed, Taken},
     socket::{Bound, UdpError},
+    source::Own,
 };
 use crate::{
-    AttachError, BATCH, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, Received, SendError, Slot,
-    View,
+    Amend, AttachError, BATCH, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, Received, SendError,
+    Slot, View,
     bell::Bell,
     sys::{self, Receiver, Sender, Sent},
 };
+use arrayvec::ArrayVec;
 use std::{
     collections::HashMap,
     io,
@@ -34,6 +37,10 @@ pub struct Udp {
     /// The last source that was looked up, and who it is.
     last: Option<(SocketAddr, Origin)>,
     counts: Counts,
+    /// Whether a stranger's message can be one that is answered.
+    greets: Option<fn(&[u8]) -> bool>,
+    /// Keys of the channels, when everything is sealed.
+    sealed: Option<Box<Sealed>>,
 }
 
 /// Where received datagrams lie.
@@ -69,9 +76,19 @@ impl Udp {
         Ok(Udp::with(Arc::new(bound), Inbox::Slots(slots)))
     }
 
+    /// As [`Udp::bind`], but nothing passes that is not sealed: a channel takes messages when it has keys
+    /// ([`Carrier::amend`]).
+    pub fn bind_sealed(address: SocketAddr) -> Result<Udp, UdpError> {
+        let mut udp = Udp::bind(address)?;
+        udp.sealed = Some(Box::new(Sealed::new()));
+        Ok(udp)
+    }
+
     /// Another handle that sends on the same socket and never receives. It has channels of its own.
     pub fn share(&self) -> io::Result<Udp> {
-        Ok(Udp::with(self.socket.clone(), Inbox::None(Bell::new()?)))
+        let mut shared = Udp::with(self.socket.clone(), Inbox::None(Bell::new()?));
+        shared.sealed = self.sealed.as_ref().map(|_| Box::new(Sealed::new()));
+        Ok(shared)
     }
 
     /// The address it is bound to.
@@ -87,6 +104,12 @@ impl Udp {
         }
     }
 
+    /// Which messages of strangers can lead to an answer: of others it is not noted where they were sent to. Without
+    /// this, all can.
+    pub fn set_greets(&mut self, greets: fn(&[u8]) -> bool) {
+        self.greets = Some(greets);
+    }
+
     fn with(socket: Arc<Bound>, inbox: Inbox) -> Udp {
         Udp {
             socket,
@@ -96,6 +119,8 @@ impl Udp {
             by_address: HashMap::new(),
             last: None,
             counts: Counts::default(),
+            greets: None,
+            sealed: None,
         }
     }
 }
@@ -155,7 +180,9 @@ impl Carrier for Udp {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let name = self.socket.reach(address).filter(|_| channel.0 < CHANNELS_MOST && address.port() != 0);
         let name = name.ok_or(AttachError::Io(io::ErrorKind::InvalidInput.into()))?;
-        if let Some(other) = self.by_address.get(&address) {
+        // A sealed peer is known by its keys, wherever it is.
+        let known = self.by_address.get(&address).filter(|_| self.sealed.is_none());
+        if let Some(other) = known {
             return Err(AttachError::InUse(*other));
         }
         let index = channel.0 as usize;
@@ -165,6 +192,9 @@ impl Carrier for Udp {
         match self.routes.get_mut(index) {
             Some(place @ None) => {
                 *place = Some(Route::new(address, name));
+                if let Some(sources) = self.socket.sources() {
+                    sources.hold(address);
+                }
                 self.by_address.insert(address, channel);
                 self.last = None;
                 Ok(())
@@ -177,17 +207,25 @@ impl Carrier for Udp {
         if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize).map(Option::take) {
             self.by_address.remove(&route.address);
             self.last = None;
+            if let Some(sources) = self.socket.sources() {
+                sources.release(route.address);
+            }
+        }
+        if let Some(sealed) = &mut self.sealed {
+            sealed.detach(channel);
         }
     }
 
     fn limits(&self, channel: Channel) -> Option<Limits> {
         let route = self.routes.get(channel.0 as usize)?.as_ref()?;
-        Some(Limits { message: route.message, in_place: false })
+        let overhead = if self.sealed.is_some() { fabric_seal::OVERHEAD } else { 0 };
+        Some(Limits { message: route.message.saturating_sub(overhead), in_place: false })
     }
 
     fn resize(&mut self, channel: Channel, message: usize) {
         if let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) {
-            route.resize(message);
+            let overhead = if self.sealed.is_some() { fabric_seal::OVERHEAD } else { 0 };
+            route.resize(message.saturating_add(overhead));
         }
     }
 
@@ -200,6 +238,113 @@ impl Carrier for Udp {
     }
 
     fn send(&mut self, channel: Channel, messages: &[Message<'_>]) -> (usize, Result<(), SendError>) {
+        let Some(mut sealed) = self.sealed.take() else { return self.send_plain(channel, messages) };
+        let sent = self.send_sealed(&mut sealed, channel, messages);
+        self.sealed = Some(sealed);
+        sent
+    }
+
+    fn flush(&mut self) {}
+
+    fn receive<'a>(&'a mut self, batch: &mut Batch<'a>) -> io::Result<()> {
+        if self.sealed.is_some() { self.receive_sealed(batch) } else { self.receive_plain(batch) }
+    }
+
+    fn release(&mut self) {
+        if let Inbox::Slots(slots) = &mut self.inbox
+            && slots.cursor.slot == slots.cursor.filled
+            && self.sealed.as_ref().is_none_or(|sealed| sealed.is_handed_out())
+        {
+            (slots.cursor.slot, slots.cursor.filled) = (0, 0);
+        }
+    }
+
+    fn arm(&mut self) -> bool {
+        let mut idle = match &self.inbox {
+            Inbox::Slots(Slots { cursor, .. }) => {
+                cursor.slot == cursor.filled && self.sealed.as_ref().is_none_or(|sealed| sealed.is_handed_out())
+            }
+            Inbox::None(_) => true,
+        };
+        for route in self.routes.iter_mut().flatten() {
+            // The waker does not tell of room; sending empties by itself and soon.
+            idle &= !std::mem::take(&mut route.wanted);
+        }
+        idle
+    }
+
+    fn disarm(&mut self) {}
+
+    fn waker(&self) -> Option<BorrowedFd<'_>> {
+        match &self.inbox {
+            Inbox::Slots(_) => Some(self.socket.as_fd()),
+            Inbox::None(bell) => Some(bell.as_fd()),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn amend(&mut self, channel: Channel, amend: Amend) -> Result<(), AttachError> {
+        let (Some(sealed), Some(Some(route))) = (&mut self.sealed, self.routes.get_mut(channel.0 as usize)) else {
+            return Err(AttachError::WrongKind("udp in clear text"));
+        };
+        if let Amend::Move { address } = amend {
+            let name = self.socket.reach(address).ok_or(AttachError::Io(io::ErrorKind::InvalidInput.into()))?;
+            if let Some(sources) = self.socket.sources() {
+                sources.hold(address);
+                sources.release(route.address);
+            }
+            route.move_to(address, name);
+            return Ok(());
+        }
+        sealed.amend(channel, amend);
+        Ok(())
+    }
+
+    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+        let name = self.socket.reach(to).ok_or(SendError::NotOpen)?;
+        self.counts.calls += 1;
+        let parts = [View::from(datagram)];
+        let mut own = Own::default();
+        let sources = self.socket.sources();
+        let source = sources.and_then(|s| own.source(s, to, self.socket.local().is_ipv6()));
+        match self.sender.send(self.socket.as_fd(), &name, &[Message { parts: &parts }], false, source) {
+            Sent::Messages(_) => {}
+            Sent::Failed { .. } => self.counts.send_failed += 1,
+        }
+        Ok(())
+    }
+
+    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
+        let (channel, address) = self.sealed.as_mut()?.moved()?;
+        self.amend(channel, Amend::Move { address }).ok()?;
+        Some((channel, address))
+    }
+}
+
+impl Udp {
+    /// One call when nothing is left to hand out.
+    fn fill(&mut self) -> io::Result<()> {
+        let Inbox::Slots(slots) = &mut self.inbox else { return Ok(()) };
+        if slots.cursor.slot != slots.cursor.filled {
+            return Ok(());
+        }
+        self.counts.calls += 1;
+        let Err(error) = slots.fill(self.socket.as_fd()) else { return Ok(()) };
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::EINTR) => slots.cursor.ask = ASK_LEAST,
+            // What an earlier datagram of ours met on its way.
+            Some(libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENOMEM | libc::ENOBUFS) => {
+                self.counts.send_failed += 1;
+            }
+            _ => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn send_plain(&mut self, channel: Channel, messages: &[Message<'_>]) -> (usize, Result<(), SendError>) {
         let Some(Some(route)) = self.routes.get_mut(channel.0 as usize) else {
             return (0, Err(SendError::NotOpen));
         };
@@ -243,26 +388,9 @@ impl Carrier for Udp {
         (done, end)
     }
 
-    fn flush(&mut self) {}
-
-    fn receive<'a>(&'a mut self, batch: &mut Batch<'a>) -> io::Result<()> {
+    fn receive_plain<'a>(&'a mut self, batch: &mut Batch<'a>) -> io::Result<()> {
+        self.fill()?;
         let Inbox::Slots(slots) = &mut self.inbox else { return Ok(()) };
-        if slots.cursor.slot == slots.cursor.filled {
-            self.counts.calls += 1;
-            match slots.fill(self.socket.as_fd()) {
-                Ok(()) => {}
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EAGAIN | libc::EINTR) => slots.cursor.ask = ASK_LEAST,
-                    // What an earlier datagram of ours met on its way.
-                    Some(
-                        libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENOMEM | libc::ENOBUFS,
-                    ) => {
-                        self.counts.send_failed += 1;
-                    }
-                    _ => return Err(error),
-                },
-            }
-        }
         let Slots { receiver, cursor } = slots;
         while cursor.slot < cursor.filled
             && !batch.is_full()
@@ -277,7 +405,10 @@ impl Carrier for Udp {
                 }
                 (None, _) => None,
             };
-            if let (Some(origin), Some(from), Some(local)) = (origin, datagram.source, datagram.local) {
+            let first = || receiver.bytes(cursor.slot, 0, datagram.len.min(datagram.segment));
+            if let (Some(origin), Some(from), Some(local)) = (origin, datagram.source, datagram.local)
+                && (matches!(origin, Origin::Channel(_)) || self.greets.is_none_or(|greets| greets(first())))
+            {
                 note_local(&self.socket, &mut self.routes, origin, from, local);
             }
             let Some(origin) = origin.filter(|_| !datagram.truncated) else {
@@ -304,37 +435,85 @@ impl Carrier for Udp {
         Ok(())
     }
 
-    fn release(&mut self) {
-        if let Inbox::Slots(slots) = &mut self.inbox
-            && slots.cursor.slot == slots.cursor.filled
+    /// Seals as many messages as there is room for, sends them, and goes on with the next.
+    fn send_sealed(
+        &mut self,
+        sealed: &mut Sealed,
+        channel: Channel,
+        messages: &[Message<'_>],
+    ) -> (usize, Result<(), SendError>) {
+        let Some(limits) = self.limits_sealed(channel) else { return (0, Err(SendError::NotOpen)) };
+        let mut done = 0;
+        while let Some(rest @ [_, ..]) = messages.get(done..) {
+            let (datagrams, end) = sealed.seal(channel, limits, rest);
+            if datagrams.is_empty() {
+                match end {
+                    Ok(()) => {
+                        // Without keys a message is lost, as a datagram may be.
+                        self.counts.send_failed += rest.len() as u64;
+                        return (messages.len(), Ok(()));
+                    }
+                    Err(error) => return (done, Err(error)),
+                }
+            }
+            let parts: ArrayVec<[View<'_>; 1], { sealed::CHUNK }> = datagrams.map(|d| [View::from(d)]).collect();
+            let list: ArrayVec<Message<'_>, { sealed::CHUNK }> = parts.iter().map(|parts| Message { parts }).collect();
+            let (taken, sent) = self.send_plain(channel, &list);
+            done += taken;
+            // Counted is what was asked to be sent, as where it is received.
+            self.counts.sent_bytes = self.counts.sent_bytes.saturating_sub((taken * fabric_seal::OVERHEAD) as u64);
+            let sent = sent.map_err(|error| match error {
+                // The path takes less than it did.
+                SendError::TooLong(most) => SendError::TooLong(most.saturating_sub(fabric_seal::OVERHEAD)),
+                other => other,
+            });
+            if let Err(error) = sent.and(end) {
+                return (done, Err(error));
+            }
+        }
+        (done, Ok(()))
+    }
+
+    fn limits_sealed(&self, channel: Channel) -> Option<usize> {
+        let route = self.routes.get(channel.0 as usize)?.as_ref()?;
+        Some(route.message.saturating_sub(fabric_seal::OVERHEAD))
+    }
+
+    /// Opens what came where it lies, then hands it out.
+    fn receive_sealed<'a>(&'a mut self, batch: &mut Batch<'a>) -> io::Result<()> {
+        self.fill()?;
+        let (Inbox::Slots(slots), Some(sealed)) = (&mut self.inbox, &mut self.sealed) else { return Ok(()) };
+        let Slots { receiver, cursor } = slots;
+        let counts = &mut self.counts;
+        if sealed.is_handed_out() {
+            sealed.clear();
+            while cursor.slot < cursor.filled
+                && sealed.has_room()
+                && let Some(datagram) = receiver.datagram(cursor.slot)
+            {
+                let len = if datagram.truncated { 0 } else { datagram.len };
+                let bytes = receiver.bytes_mut(cursor.slot, len);
+                let (at, source) = (cursor.at, datagram.source);
+                let (next, refused) = sealed.open(cursor.slot, bytes, at, datagram.segment, source, &mut self.routes);
+                counts.malformed += refused + u64::from(datagram.truncated);
+                if let (Some(origin), Some(from), Some(local)) = (sealed.newest(), source, datagram.local) {
+                    note_local(&self.socket, &mut self.routes, origin, from, local);
+                }
+                cursor.at = next;
+                if cursor.at >= len {
+                    (cursor.slot, cursor.at) = (cursor.slot + 1, 0);
+                }
+            }
+        }
+        while !batch.is_full()
+            && let Some(Taken { slot, at, len, origin }) = sealed.next()
         {
-            (slots.cursor.slot, slots.cursor.filled) = (0, 0);
+            let bytes = receiver.bytes(slot, at, len);
+            counts.received += 1;
+            counts.received_bytes += bytes.len() as u64;
+            batch.push(Received { origin, bytes: View::from(bytes) });
         }
-    }
-
-    fn arm(&mut self) -> bool {
-        let mut idle = match &self.inbox {
-            Inbox::Slots(Slots { cursor, .. }) => cursor.slot == cursor.filled,
-            Inbox::None(_) => true,
-        };
-        for route in self.routes.iter_mut().flatten() {
-            // The waker does not tell of room; sending empties by itself and soon.
-            idle &= !std::mem::take(&mut route.wanted);
-        }
-        idle
-    }
-
-    fn disarm(&mut self) {}
-
-    fn waker(&self) -> Option<BorrowedFd<'_>> {
-        match &self.inbox {
-            Inbox::Slots(_) => Some(self.socket.as_fd()),
-            Inbox::None(bell) => Some(bell.as_fd()),
-        }
-    }
-
-    fn counts(&self) -> Counts {
-        self.counts
+        Ok(())
     }
 }
 
@@ -356,54 +535,4 @@ impl Slots {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_error_has_its_verdict() {
-        let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
-        let mut route = Route::new(address, address.into());
-        assert_eq!(route.message, 65_507);
-        let mut verdict =
-            |errno: i32, messages: usize| judge(&io::Error::from_raw_os_error(errno), &mut route, messages);
-        assert!(matches!(verdict(libc::EAGAIN, 9), Verdict::Full));
-        for errno in [libc::EIO, libc::EINVAL, libc::EOPNOTSUPP, libc::ENOPROTOOPT] {
-            assert!(matches!(verdict(errno, 9), Verdict::NoRuns));
-            assert!(matches!(verdict(errno, 1), Verdict::Lost), "a single one is not a run");
-        }
-        for errno in [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EPERM, libc::EMSGSIZE] {
-            assert!(matches!(verdict(errno, 1), Verdict::Lost));
-        }
-        // The path became smaller since: the run is lost, the next messages are cut to the new limit.
-        route.message = 1 << 20;
-        assert!(matches!(judge(&io::Error::from_raw_os_error(libc::EINVAL), &mut route, 9), Verdict::Lost));
-        assert_eq!(route.message, 65_507);
-    }
-
-    #[test]
-    fn without_a_route_the_usual_is_guessed() {
-        let address: SocketAddr = "255.255.255.255:9".parse().unwrap();
-        assert_eq!(Route::new(address, address.into()).message, 1472);
-    }
-
-    /// Without runs, each message goes as a datagram of its own.
-    #[test]
-    fn messages_pass_where_runs_do_not() {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let (mut a, mut b) = (Udp::bind(any).unwrap(), Udp::bind(any).unwrap());
-        a.attach(Channel(0), Peer::Address(b.local())).unwrap();
-        a.routes[0].as_mut().unwrap().segment = false;
-        let parts = [View::from(&[1; 100][..])];
-        assert_eq!(a.send(Channel(0), &[Message { parts: &parts }; 150]), (150, Ok(())));
-        assert_eq!(a.counts().calls, 3);
-        let mut seen = 0;
-        while seen < 150 {
-            let mut batch = Batch::new();
-            b.receive(&mut batch).unwrap();
-            assert!(batch.iter().all(|received| received.bytes.len() == 100));
-            seen += batch.len();
-            drop(batch);
-            b.release();
-        }
-    }
-}
+mod tests;

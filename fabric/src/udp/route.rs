@@ -38,6 +38,15 @@ impl Route {
         self.segment = true;
     }
 
+    /// The peer is somewhere else now, and perhaps on another path.
+    pub(super) fn move_to(&mut self, address: SocketAddr, name: SockAddr) {
+        (self.address, self.name, self.own) = (address, name, Own::default());
+        if !self.fixed {
+            self.message = message_most(address);
+        }
+        self.segment = true;
+    }
+
     /// Asks again what the path takes; whether it is less than before.
     pub(super) fn probe(&mut self) -> bool {
         let message = message_most(self.address);

@@ -69,9 +69,15 @@ impl Bound {
         Ok(bound)
     }
 
-    /// Large buffers and coalesced receiving. All of it may fail; it is only slower then.
+    /// Large buffers and coalesced receiving, and nobody on the way may fragment: what is too large comes back as an
+    /// error. (By itself the kernel lets runs be fragmented, and then no router tells its MTU.) All of it may fail; it
+    /// is only slower then.
     fn widen(&self) {
         let fd = self.as_fd();
+        let _ = sys::set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO);
+        if self.local.is_ipv6() {
+            let _ = sys::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO);
+        }
         if sys::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER as i32).is_err() {
             let _ = self.socket.set_recv_buffer_size(BUFFER);
         }

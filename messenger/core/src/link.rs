@@ -90,8 +90,8 @@ pub struct LinkSpec {
     pub priority: u8,
     /// Largest message that the carrier takes, in bytes.
     pub message: u32,
-    /// The node that must be at the other end, if only one may.
-    pub expect: Option<NodeId>,
+    /// The node that must be at the other end, and its name, if only one may.
+    pub expect: Option<(NodeId, Name)>,
     /// Greets again for ever; otherwise the link is closed when it goes down or was not greeted within five seconds.
     pub lasting: bool,
 }

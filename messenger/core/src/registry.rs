@@ -16,10 +16,21 @@ impl Entry {
         record.emit(&mut bytes);
         Entry { record, bytes: bytes.into() }
     }
+
+    fn weight(&self) -> usize {
+        self.bytes.len().max(SHARE)
+    }
 }
 
 /// Versions beyond this are lies: nobody could write a newer one.
 const VERSION_MOST: u64 = 1 << 63;
+
+/// Most members that a node keeps.
+pub(crate) const MEMBERS: usize = 4096;
+/// Most bytes that their records take together.
+pub(crate) const RECORD_BYTES: usize = 16 << 20;
+/// What every record counts for at the least: who stays below it changes its record whatever others took.
+const SHARE: usize = 2048;
 
 /// A record on its way in.
 #[derive(Clone, Debug)]
@@ -35,6 +46,8 @@ pub(crate) struct Registry {
     entries: BTreeMap<NodeId, Entry>,
     partials: BTreeMap<LinkId, Partial>,
     digest: u64,
+    /// What the records count for together, in bytes.
+    weight: usize,
 }
 
 impl Registry {
@@ -51,21 +64,27 @@ impl Registry {
         self.entries.values()
     }
 
+    /// Whether there are not more records than a node keeps.
+    pub(crate) fn fits(&self) -> bool {
+        self.entries.len() <= MEMBERS && self.weight <= RECORD_BYTES
+    }
+
     /// Keeps a record if it is newer than what is there.
     pub(crate) fn insert(&mut self, entry: Entry) -> bool {
         let (node, edition) = (entry.record.node, Edition::of(&entry.record));
         if self.entries.get(&node).is_some_and(|old| Edition::of(&old.record) >= edition) {
             return false;
         }
-        if let Some(old) = self.entries.insert(node, entry) {
-            self.digest ^= mix(node, Edition::of(&old.record));
-        }
+        self.remove(node);
+        self.weight += entry.weight();
+        self.entries.insert(node, entry);
         self.digest ^= mix(node, edition);
         true
     }
 
     pub(crate) fn remove(&mut self, node: NodeId) -> Option<Entry> {
         let old = self.entries.remove(&node)?;
+        self.weight -= old.weight();
         self.digest ^= mix(node, Edition::of(&old.record));
         Some(old)
     }
@@ -209,6 +228,23 @@ mod tests {
         assert_ne!(a.digest(), b.digest());
         a.remove(NodeId::new(2).unwrap());
         assert_eq!(a.digest(), b.digest());
+    }
+
+    #[test]
+    fn records_weigh_what_they_take_and_no_less_than_a_share() {
+        let mut registry = Registry::default();
+        let long = |version| {
+            let mut record = sample_record(1, version);
+            record.neighbours = (1..10_000).map(|n| NodeId::new(n).unwrap()).collect();
+            Entry::new(record)
+        };
+        assert!(registry.insert(entry(2, 1)) && registry.insert(long(1)) && registry.insert(long(2)));
+        assert_eq!(registry.weight, SHARE + long(1).bytes.len());
+        assert!(registry.insert(entry(1, 3)));
+        assert_eq!(registry.weight, 2 * SHARE);
+        registry.remove(NodeId::new(1).unwrap());
+        registry.remove(NodeId::new(2).unwrap());
+        assert_eq!(registry.weight, 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use messenger_core::{
     Incarnation, Name, NodeId, PortId, SegmentId,
     wire::{
         Agent, Announce, Attachment, Extension, Flags, Header, Heartbeat, Hello, Kind, LinkBody, Opt, Options,
-        Priority, Record, Refusal, Slice, SubHeader,
+        Priority, Record, Refusal, Slice, SubHeader, WireError,
     },
 };
 use std::collections::BTreeMap;
@@ -271,7 +271,11 @@ fn every_vector_is_read_and_written_byte_for_byte() {
     assert!(unknown.is_empty(), "vectors without a meaning: {unknown:?}");
 }
 
-/// Every number on the wire stands with its least byte first, whatever machine this is.
+/// Every number on the wire stands with its least byte first, whatever machine this is; each message begins with the
+/// version, and another is refused as such. (That the code nowhere uses the machine's own order is checked
+/// by `no_code_asks_for_the_processor`.)
+///
+/// Rows: MA-08.
 #[test]
 fn the_byte_order_is_little_endian() {
     let (vectors, at) = (vectors(), |bytes: &[u8], range: core::ops::Range<usize>| bytes[range].to_vec());
@@ -281,6 +285,11 @@ fn the_byte_order_is_little_endian() {
     assert_eq!(at(message, 20..32), (0x11..=0x1c).collect::<Vec<u8>>());
     assert_eq!(at(message, 32..40), (0x21..=0x28).collect::<Vec<u8>>());
     assert_eq!(at(message, 41..56), (0x29..=0x37).collect::<Vec<u8>>());
+    for (name, bytes) in vectors.into_iter().filter(|(name, _)| !name.starts_with("record")) {
+        assert_eq!(bytes[0] >> 4, 1, "{name}");
+        let other = [&[0x20 | bytes[0] & 15], &bytes[1..]].concat();
+        assert_eq!(Header::parse(&other), Err(WireError::Version(2)), "{name}");
+    }
 }
 
 /// `PROTOCOL 1.2`, `1.7`: a frame's header has 16 bytes, a plain message's 32, and neither needs a payload.

@@ -7,6 +7,7 @@
 
 mod address;
 mod iop;
+mod trust;
 
 use messenger_core::{Name, NameError, NodeId};
 use serde::Deserialize;
@@ -14,6 +15,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use address::Cidr;
 pub use iop::{IOP_IMAGE, Iop};
+pub use trust::{STATE_DIR, TrustConfig};
+
+use trust::{PeerFile, TrustFile};
 
 /// Why a configuration is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -110,8 +114,10 @@ pub struct Config {
     pub ring: usize,
     /// Where to listen for UDP.
     pub udp: Option<SocketAddr>,
-    /// Peers to greet by UDP.
+    /// Peers to greet by UDP in clear text.
     pub peers: Vec<SocketAddr>,
+    /// What sealing needs; without it, or when `insecure` is set, nothing is sealed.
+    pub trust: Option<TrustConfig>,
     /// An idle link gives a sign of life this often.
     pub heartbeat: Duration,
     /// A link is silent after so many of them.
@@ -157,6 +163,8 @@ struct File {
     #[serde(default)]
     peer: Vec<PeerFile>,
     #[serde(default)]
+    trust: TrustFile,
+    #[serde(default)]
     link: LinkFile,
     #[serde(default)]
     segment: Vec<SegmentFile>,
@@ -175,12 +183,6 @@ struct ShmFile {
 #[serde(deny_unknown_fields)]
 struct UdpFile {
     listen: Option<SocketAddr>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PeerFile {
-    address: SocketAddr,
 }
 
 #[derive(Default, Deserialize)]
@@ -227,6 +229,8 @@ pub struct Overrides {
     pub peers: Vec<SocketAddr>,
     /// `--insecure`
     pub insecure: bool,
+    /// `--key`
+    pub key: Option<PathBuf>,
     /// `--no-shm`
     pub no_shm: bool,
     /// `--queues`
@@ -256,6 +260,11 @@ impl Config {
                 Err(source) => Err(ConfigError::Read { path, source }),
             },
         }
+    }
+
+    /// Whether everything over UDP is sealed.
+    pub fn is_sealed(&self) -> bool {
+        self.udp.is_some() && !self.insecure && self.trust.is_some()
     }
 
     /// From a file's text and the command line.
@@ -294,7 +303,10 @@ impl Config {
         check("shm.ring_kib", ring_kib, ring_ok, "it must be a power of two from 256 to 65536")?;
         check("link.heartbeat_ms", heartbeat, (10..=60_000).contains(&heartbeat), "it must be 10 to 60000")?;
         check("link.miss_limit", miss_limit, (2..=100).contains(&miss_limit), "it must be 2 to 100")?;
-        let peers: Vec<SocketAddr> = file.peer.iter().map(|p| p.address).chain(over.peers.iter().copied()).collect();
+        let fabric = self::name("fabric", fabric.as_deref().unwrap_or(FABRIC))?;
+        let trust = trust::trust(file.trust, over.key.clone(), &file.peer, (&fabric, &name))?;
+        let own = file.peer.iter().filter_map(|p| p.address);
+        let peers: Vec<SocketAddr> = own.chain(over.peers.iter().copied()).collect();
         if let (Some(peer), None) = (peers.first(), udp) {
             return Err(value(
                 "peer.address",
@@ -302,9 +314,21 @@ impl Config {
                 "a peer needs `udp.listen` to be set, for example \"0.0.0.0:7400\"",
             ));
         }
-        if let (Some(listen), false) = (udp, insecure) {
-            let allowed = "UDP is in clear text in this version: say `insecure = true` or `--insecure` to accept that";
-            return Err(value("udp.listen", listen, allowed));
+        match (udp, insecure, &trust) {
+            (Some(listen), false, None) => {
+                let allowed = "UDP needs a key: make one with `minet key new FILE` and name it in `trust.key` or with \
+                               `--key` (`insecure = true` or `--insecure` accepts clear text instead)";
+                return Err(value("udp.listen", listen, allowed));
+            }
+            (_, false, Some(trust)) => {
+                let sealed = |peer: &SocketAddr| trust.members.iter().any(|m| m.address == Some(*peer));
+                if let Some(peer) = peers.iter().find(|peer| !sealed(peer)) {
+                    let allowed =
+                        "a sealed peer needs its `key` and `name` in `[[peer]]` (`minet key show` on that node)";
+                    return Err(value("peer.address", peer, allowed));
+                }
+            }
+            _ => {}
         }
         let mut distinct: Vec<SocketAddr> = Vec::new();
         for peer in peers {
@@ -330,7 +354,7 @@ impl Config {
         Ok(Config {
             iops,
             id,
-            fabric: self::name("fabric", fabric.as_deref().unwrap_or(FABRIC))?,
+            fabric,
             run_dir: over.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
             insecure,
             relay: file.relay.unwrap_or(true),
@@ -342,6 +366,7 @@ impl Config {
             ring: ring_kib * 1024,
             udp,
             peers,
+            trust,
             heartbeat: Duration::from_millis(heartbeat),
             miss_limit,
             segments,

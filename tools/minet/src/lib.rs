@@ -17,6 +17,9 @@ pub mod control;
 mod daemon;
 mod lane;
 mod snapshot;
+pub mod trust;
 
-pub use config::{Cidr, Config, ConfigError, FABRIC, IOP_IMAGE, Iop, Mode, Overrides, RUN_DIR, Segment};
+pub use config::{
+    Cidr, Config, ConfigError, FABRIC, IOP_IMAGE, Iop, Mode, Overrides, RUN_DIR, STATE_DIR, Segment, TrustConfig,
+};
 pub use daemon::{DaemonError, run};

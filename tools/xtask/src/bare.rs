@@ -13,6 +13,8 @@ const ROOMS: &[&str] = &["messenger-core", "minet", "fabric-ring", "iop-node"];
 
 /// Where the image is built.
 const FIRMWARE: &str = "iop/firmware";
+/// Its manifest, seen from the workspace.
+pub const MANIFEST: &str = "iop/firmware/Cargo.toml";
 /// The largest image in bytes.
 const IMAGE_MOST: u64 = 1 << 20;
 

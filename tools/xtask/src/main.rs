@@ -1,4 +1,4 @@
-//! The project's own tasks, one command: `cargo xtask demo | test | coverage | bench`.
+//! The project's own tasks, one command: `cargo xtask demo | test | coverage | bench | scale | instructions`.
 //!
 //! It runs tools and the built binaries from outside and knows only the test harness.
 
@@ -6,6 +6,7 @@ mod bare;
 mod bench;
 mod coverage;
 mod demo;
+mod instructions;
 mod packages;
 mod table;
 mod test;
@@ -33,8 +34,12 @@ enum Task {
     Coverage(coverage::Args),
     /// Builds the image that I/O processors run, and prints its path
     Iop,
+    /// Instructions of the pieces of the frame path, against what is recorded
+    Instructions(instructions::Args),
     /// Our carriers beside veth, in turn; writes BENCH.md and ends with `floors: N of M held` (needs root)
     Bench(bench::Args),
+    /// What 2, 5, 8 and 32 nodes on one host cost, idle and with one pair busy (needs root)
+    Scale(bench::scale::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,7 +60,9 @@ fn run(task: Task, workspace: &Workspace) -> Result<bool> {
         Task::Demo(args) => demo::run(&args, workspace),
         Task::Test(args) => test::run(&args, workspace),
         Task::Iop => bare::image(workspace),
+        Task::Instructions(args) => instructions::run(&args, workspace),
         Task::Bench(args) => bench::run(&args, workspace),
+        Task::Scale(args) => bench::scale::run(&args, workspace),
         Task::Coverage(args) => coverage::run(&args, workspace),
     }
 }

@@ -130,7 +130,10 @@ impl Node {
         if ways {
             self.find_routes_with(&fresh);
         }
-        changed.retain(|node, _| self.routes.contains_key(node));
+        if self.make_room(&fresh, &changed) {
+            self.find_routes_with(&fresh);
+        }
+        changed.retain(|node, _| self.routes.contains_key(node) && self.registry.get(*node).is_some());
         if ways && !changed.is_empty() {
             self.forget_asides();
         }

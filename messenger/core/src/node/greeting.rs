@@ -63,8 +63,8 @@ impl Node {
             }
             return Some(Refusal::DuplicateNode);
         }
-        let expected = self.links.get(&id).and_then(|l| l.spec().expect);
-        if expected.is_some_and(|e| e != source) {
+        let expected = self.links.get(&id).and_then(|l| l.spec().expect.as_ref());
+        if expected.is_some_and(|(node, name)| *node != source || *name != hello.name) {
             return Some(Refusal::WrongNode);
         }
         let namesake = self.members().find(|m| m.name == hello.name && m.node != source).map(|m| m.node);

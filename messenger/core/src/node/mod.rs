@@ -6,6 +6,7 @@
 //! A *conduit* is all links to one peer; the live link of the lowest priority number is active and carries its traffic.
 //! A conduit stays on its link while no better one is live.
 
+mod crowd;
 mod gossip;
 mod greeting;
 mod rival;
@@ -166,6 +167,8 @@ pub struct Counts {
     pub hop_limit: u64,
     /// For a port that is not there.
     pub no_port: u64,
+    /// Records of members for which there was no room.
+    pub no_room: u64,
     /// Passed on.
     pub relayed: u64,
 }
@@ -528,14 +531,19 @@ impl Node {
             self.forget_asides();
         }
         for node in lost {
-            if let Some(Entry { record, .. }) = self.registry.remove(node).filter(|_| !newcomers.contains(&node)) {
-                self.departed.retain(|d| d.node != node);
-                if self.departed.len() >= DEPARTED {
-                    self.departed.pop_front();
-                }
-                self.departed.push_back(record);
-                self.events.push_back(Event::MemberDown(node));
+            self.let_go(node, newcomers.contains(&node));
+        }
+    }
+
+    /// Keeps a member's record no longer; of a newcomer nobody was told yet.
+    fn let_go(&mut self, node: NodeId, newcomer: bool) {
+        if let Some(Entry { record, .. }) = self.registry.remove(node).filter(|_| !newcomer) {
+            self.departed.retain(|d| d.node != node);
+            if self.departed.len() >= DEPARTED {
+                self.departed.pop_front();
             }
+            self.departed.push_back(record);
+            self.events.push_back(Event::MemberDown(node));
         }
     }
 

@@ -3,21 +3,21 @@ use crate::{SegmentId, wire::Flags};
 use std::{string::String, vec};
 
 /// Nodes joined by cables, a virtual clock and no loss unless a cable is cut.
-struct World {
-    now: Time,
-    nodes: Vec<Node>,
-    cables: Vec<Cable>,
-    seen: Vec<(u32, Event)>,
+pub(super) struct World {
+    pub(super) now: Time,
+    pub(super) nodes: Vec<Node>,
+    pub(super) cables: Vec<Cable>,
+    pub(super) seen: Vec<(u32, Event)>,
 }
 
-struct Cable {
-    ends: [(usize, LinkId); 2],
-    cut: bool,
+pub(super) struct Cable {
+    pub(super) ends: [(usize, LinkId); 2],
+    pub(super) cut: bool,
 }
 
 const STEP: Duration = Duration::from_millis(10);
 
-fn config(n: u32, name: &str) -> NodeConfig {
+pub(super) fn config(n: u32, name: &str) -> NodeConfig {
     NodeConfig {
         node: NodeId::new(n).unwrap(),
         name: Name::new(name).unwrap(),
@@ -34,19 +34,19 @@ fn config(n: u32, name: &str) -> NodeConfig {
 }
 
 impl World {
-    fn new(n: u32) -> World {
+    pub(super) fn new(n: u32) -> World {
         let nodes = (1..=n).map(|n| Node::new(config(n, &std::format!("n{n}")), Time::ZERO)).collect();
         World { now: Time::ZERO, nodes, cables: Vec::new(), seen: Vec::new() }
     }
 
-    fn connect(&mut self, a: usize, b: usize, priority: u8) -> usize {
+    pub(super) fn connect(&mut self, a: usize, b: usize, priority: u8) -> usize {
         let spec = LinkSpec { carrier: "cable", priority, message: 600, expect: None, lasting: true };
         let ends = [a, b].map(|n| (n - 1, self.nodes[n - 1].open_link(self.now, spec.clone())));
         self.cables.push(Cable { ends, cut: false });
         self.cables.len() - 1
     }
 
-    fn carry(&mut self) {
+    pub(super) fn carry(&mut self) {
         loop {
             let mut quiet = true;
             for at in 0..self.nodes.len() {
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    fn run(&mut self, time: Duration) {
+    pub(super) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             self.now = self.now + STEP;
@@ -89,12 +89,22 @@ impl World {
         }
     }
 
-    fn members(&self, n: usize) -> Vec<u32> {
+    /// Lets a node tell its neighbours a record, whatever it holds itself, when things are carried next.
+    pub(super) fn announce(&mut self, n: usize, entry: &Entry) {
+        let Node { links, out, me, .. } = &mut self.nodes[n - 1];
+        for link in links.values_mut().filter(|l| l.is_live()) {
+            for part in crate::registry::parts(entry, 500) {
+                link.say(self.now, me, &LinkBody::Announce(part), out);
+            }
+        }
+    }
+
+    pub(super) fn members(&self, n: usize) -> Vec<u32> {
         self.nodes[n - 1].members().map(|m| m.node.get()).collect()
     }
 }
 
-fn id(n: u32) -> NodeId {
+pub(super) fn id(n: u32) -> NodeId {
     NodeId::new(n).unwrap()
 }
 

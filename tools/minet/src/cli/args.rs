@@ -32,6 +32,15 @@ pub enum Command {
     Iop(IopArgs),
     /// Measure the way to a member, beneath the interface
     Ping(PingArgs),
+    /// Make or show the key pair of a node
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Invite a new node: print a text that lets it join once
+    Invite(InviteArgs),
+    /// Join a fabric with an invitation: make this node's key and configuration
+    Join(JoinArgs),
+    /// Take a node off the list of those that may join; its links end at once
+    Revoke(RevokeArgs),
     /// Show the version of the program, of the wire format and of the control protocol
     Version {
         /// Print JSON
@@ -72,7 +81,7 @@ pub struct RunArgs {
     /// Name of the first segment's interface [default: minet0]
     #[arg(long)]
     pub interface: Option<String>,
-    /// MTU of the first segment's interface in bytes [default: 1500]
+    /// MTU of the first segment's interface in bytes [default: 1500; 65000 where all carriers stay on the host]
     #[arg(long)]
     pub mtu: Option<u32>,
     /// Address with prefix length for the first segment's interface, may be repeated [default: derived from the number]
@@ -84,6 +93,9 @@ pub struct RunArgs {
     /// Greet a peer by UDP at this address and port, may be repeated
     #[arg(long)]
     pub peer: Vec<SocketAddr>,
+    /// File with the node's key pair, which seals all UDP
+    #[arg(long, env = "MINET_KEY", value_hint = ValueHint::FilePath)]
+    pub key: Option<PathBuf>,
     /// Accept that UDP is in clear text
     #[arg(long)]
     pub insecure: bool,
@@ -153,6 +165,66 @@ pub enum IopCommand {
 pub struct OneIop {
     /// Its name
     pub iop: String,
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `minet key`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a new key pair in a file that only you can read, and print the public key
+    New {
+        /// The file, which must not be there yet
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Print the public key of a key file
+    Show {
+        /// The file
+        #[arg(env = "MINET_KEY", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+}
+
+/// `minet invite`
+#[derive(Debug, clap::Args)]
+pub struct InviteArgs {
+    /// Name of the new node
+    pub new_node: String,
+    /// Number of the new node, 1 to 4294967294 [default: computed from the name]
+    #[arg(long)]
+    pub id: Option<u32>,
+    /// Where the new node finds this one by UDP [default: where this one listens]
+    #[arg(long)]
+    pub contact: Option<SocketAddr>,
+    /// Minutes until the invitation expires
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=43_200))]
+    pub minutes: u64,
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `minet join`
+#[derive(Debug, clap::Args)]
+pub struct JoinArgs {
+    /// The invitation
+    #[arg(env = "MINET_INVITATION", hide_env_values = true)]
+    pub invitation: String,
+    /// Directory for the key (`NAME.key`, kept when it is there) and the configuration (`NAME.toml`)
+    #[arg(long, default_value = "/etc/minet", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Where the node will listen for UDP
+    #[arg(long, default_value = "0.0.0.0:7400")]
+    pub listen: SocketAddr,
+}
+
+/// `minet revoke`
+#[derive(Debug, clap::Args)]
+pub struct RevokeArgs {
+    /// Name or number of the member, or of the node that was invited
+    pub member: String,
     /// Which daemon to ask
     #[command(flatten)]
     pub at: At,

@@ -1,12 +1,12 @@
 //! The sub-commands that ask a daemon.
 
 use super::{
-    args::{At, IopCommand, OneIop, PingArgs},
+    args::{At, InviteArgs, IopCommand, OneIop, PingArgs, RevokeArgs},
     print, table,
 };
 use crate::control::{
-    Ask, Client, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport,
-    find_daemon,
+    Ask, Client, InviteReport, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, RevokeReport,
+    StatsReport, StatusReport, find_daemon,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{process::ExitCode, thread, time::Duration};
@@ -56,6 +56,21 @@ fn show<T: DeserializeOwned + Serialize>(at: &At, ask: Ask, human: impl Fn(&T) -
 
 fn json(report: &impl Serialize) -> serde_json::Result<String> {
     serde_json::to_string(report).map(|text| text + "\n")
+}
+
+pub(super) fn invite(args: &InviteArgs) -> Answer {
+    let (name, id, contact, minutes) = (args.new_node.clone(), args.id, args.contact, args.minutes);
+    show::<InviteReport>(&args.at, Ask::Invite { name, id, contact, minutes }, |report| {
+        format!("minet join {}\n", report.invitation)
+    })
+}
+
+pub(super) fn revoke(args: &RevokeArgs) -> Answer {
+    let member = args.member.clone();
+    show::<RevokeReport>(&args.at, Ask::Revoke { member }, |report| match &report.keys[..] {
+        [] => "the invitation is withdrawn\n".to_owned(),
+        keys => keys.iter().map(|key| format!("revoked {key}\n")).collect(),
+    })
 }
 
 /// Exit code 1 when no request was answered, as `ping` has it.

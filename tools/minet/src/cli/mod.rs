@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod keys;
 mod table;
 
 pub use args::{Args, Command};
@@ -54,6 +55,10 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Stats(at) => ask::stats(&at),
         Command::Iop(iop) => ask::iop(&iop.command),
         Command::Ping(ping) => ask::ping(&ping),
+        Command::Key(key) => keys::key(&key),
+        Command::Invite(invite) => ask::invite(&invite),
+        Command::Revoke(revoke) => ask::revoke(&revoke),
+        Command::Join(args) => keys::join(&args),
     }
 }
 
@@ -69,6 +74,7 @@ fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
         listen: run.listen,
         peers: run.peer.clone(),
         insecure: run.insecure,
+        key: run.key.clone(),
         no_shm: run.no_shm,
         queues: run.queues,
         cpus: run.cpus.clone(),

@@ -4,16 +4,20 @@
 
 mod client;
 mod report;
+mod request;
 mod server;
 
 pub use client::{Client, ClientError, find_daemon};
 pub use report::{
-    CarrierReport, InterfaceReport, IopReport, IopsReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport,
-    PingReport, PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
+    CarrierReport, InterfaceReport, InviteReport, IopReport, IopsReport, LinkCount, LinkReport, LinksReport,
+    NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport, SegmentReport, SelfReport, StatsReport,
+    StatusReport,
 };
+pub use request::{Request, Requests};
 pub(crate) use server::{Asked, Server};
 
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// Version of the control protocol.
 pub const VERSION: u32 = 1;
@@ -48,6 +52,22 @@ pub enum Ask {
         /// Bytes of payload.
         size: usize,
     },
+    /// An invitation for a new member.
+    Invite {
+        /// Its name.
+        name: String,
+        /// Its number; none to compute it from the name.
+        id: Option<u32>,
+        /// Where it finds this node; none for where this node listens.
+        contact: Option<SocketAddr>,
+        /// Until it expires.
+        minutes: u64,
+    },
+    /// A member, by name or number, may not join any more.
+    Revoke {
+        /// Which.
+        member: String,
+    },
 }
 
 /// What an I/O processor can be told.
@@ -60,16 +80,6 @@ pub enum IopWish {
     Reset,
     /// Stop, and stay so.
     Hold,
-}
-
-/// A request.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Request {
-    /// Version of this protocol.
-    pub v: u32,
-    /// What is asked.
-    #[serde(flatten)]
-    pub ask: Ask,
 }
 
 /// An answer that tells why there is none.

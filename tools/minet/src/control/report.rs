@@ -245,6 +245,26 @@ pub struct CarrierReport {
     pub calls: u64,
 }
 
+/// `minet invite`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InviteReport {
+    /// The text that lets the new node join.
+    pub invitation: String,
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub id: u32,
+    /// Until when, in seconds since 1970 by this node's clock.
+    pub until: u64,
+}
+
+/// `minet revoke`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RevokeReport {
+    /// The public keys that may not join any more; none when an invitation was withdrawn.
+    pub keys: Vec<String>,
+}
+
 /// `minet ping`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PingReport {

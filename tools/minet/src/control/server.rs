@@ -1,6 +1,6 @@
 //! The answering end, driven by the control thread's poll loop.
 
-use super::{Ask, Failure, Request, VERSION};
+use super::{Ask, Failure, Requests};
 use mio::{
     Interest, Registry, Token,
     net::{UnixListener, UnixStream},
@@ -15,8 +15,6 @@ use std::{
 
 /// Connections at one time; more are turned away.
 const CLIENTS: usize = 32;
-/// Longest request line in bytes.
-const LINE: usize = 4096;
 /// Most bytes that wait for a client that does not read.
 const BACKLOG: usize = 4 << 20;
 
@@ -37,20 +35,10 @@ pub(crate) struct Server {
 
 struct Client {
     stream: UnixStream,
-    input: Vec<u8>,
+    requests: Requests,
     output: Vec<u8>,
     /// It sends nothing more.
     closing: bool,
-}
-
-/// How far reading came.
-enum Heard {
-    /// There may be more.
-    More,
-    /// All that is there now.
-    Blocked,
-    /// All that will come.
-    End,
 }
 
 impl Server {
@@ -84,25 +72,21 @@ impl Server {
         }
         let Some(client) = self.clients.get_mut(&token) else { return Vec::new() };
         let (mut asked, mut failures) = (Vec::new(), Vec::new());
+        let mut chunk = [0; 1024];
         let open = loop {
-            let read = client.read();
-            for line in client.lines() {
-                match serde_json::from_slice::<Request>(&line) {
-                    Ok(Request { v: VERSION, ask }) => asked.push(Asked { client: token, ask }),
-                    Ok(Request { v, .. }) => {
-                        failures.push(format!("control protocol {v}, this daemon speaks {VERSION}"));
+            match client.stream.read(&mut chunk) {
+                Ok(0) => break false,
+                Ok(n) => {
+                    for request in client.requests.take(chunk.get(..n).unwrap_or_default()) {
+                        match request {
+                            Ok(ask) => asked.push(Asked { client: token, ask }),
+                            Err(failure) => failures.push(failure),
+                        }
                     }
-                    Err(e) => failures.push(format!("request is not understood: {e}")),
                 }
-            }
-            if client.input.len() > LINE {
-                failures.push(format!("request is longer than {LINE} bytes"));
-                client.input.clear();
-            }
-            match read {
-                Heard::More => {}
-                Heard::Blocked => break true,
-                Heard::End => break false,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break true,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break false,
             }
         };
         for error in failures {
@@ -141,7 +125,10 @@ impl Server {
             let token = Token(self.next);
             self.next += 1;
             if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
-                self.clients.insert(token, Client { stream, input: Vec::new(), output: Vec::new(), closing: false });
+                self.clients.insert(
+                    token,
+                    Client { stream, requests: Requests::default(), output: Vec::new(), closing: false },
+                );
             }
         }
     }
@@ -160,21 +147,6 @@ impl Drop for Server {
 }
 
 impl Client {
-    /// Reads what is there, as far as a line may be long.
-    fn read(&mut self) -> Heard {
-        let mut chunk = [0; 1024];
-        while self.input.len() <= LINE {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Heard::End,
-                Ok(n) => self.input.extend_from_slice(chunk.get(..n).unwrap_or_default()),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Heard::Blocked,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Heard::End,
-            }
-        }
-        Heard::More
-    }
-
     /// Writes what waits, as far as it goes; `false` when the client is gone.
     fn write(&mut self) -> bool {
         while !self.output.is_empty() {
@@ -186,15 +158,6 @@ impl Client {
             }
         }
         true
-    }
-
-    /// The whole lines that were read.
-    fn lines(&mut self) -> Vec<Vec<u8>> {
-        let mut lines = Vec::new();
-        while let Some(end) = self.input.iter().position(|b| *b == b'\n') {
-            lines.push(self.input.drain(..=end).collect());
-        }
-        lines
     }
 
     fn push(&mut self, answer: &impl Serialize) {

@@ -1,20 +1,24 @@
 //! The control thread: waits for whatever happens, lets the core conclude from it, and follows that up.
 
+mod pings;
+mod processors;
+
 use super::{
     DaemonError, Lanes, SHM, UDP,
     interface::Attached,
-    iops::{Iops, Task},
+    iops::Iops,
     local::{Local, Met},
     paths::Paths,
     publish,
     reports::Reporter,
+    sealing::{Sealing, Task, Wanted},
     signals::Signals,
     wires::{Wire, Wires},
 };
 use crate::{
     Config,
     clock::Clock,
-    control::{Ask, Asked, IopWish, PingReport, Server},
+    control::{Ask, Asked, Server},
     lane::{Command, Inbox, Report},
     snapshot::Snapshot,
 };
@@ -26,6 +30,7 @@ use messenger_core::{
 };
 use minet::{Learned, Stations};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
+use pings::Asking;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -50,14 +55,15 @@ impl Tokens {
     pub(super) const CLIENTS: usize = 1 << 40;
 }
 
+/// What is said to who asks for what only a sealed node can do.
+const NOT_SEALED: &str =
+    "this node has no key, or accepts clear text: nothing is sealed (`minet key new`, `trust.key`)";
 /// The lowest number wins in a conduit.
 const PRIORITY: [u8; 2] = [10, 30];
 /// Reports of lanes dealt with in one turn.
 const REPORTS: usize = 256;
 /// Strangers that may be greeting at one time.
 const STRANGERS: usize = 256;
-/// How long `minet ping` waits for one answer.
-const PING_PATIENCE: Duration = Duration::from_secs(1);
 /// How often silent stations are forgotten.
 const EXPIRE: Duration = Duration::from_secs(10);
 
@@ -76,17 +82,11 @@ pub(super) struct Control {
     local: Local,
     iops: Iops,
     server: Server,
+    sealing: Option<Sealing>,
     pings: BTreeMap<u64, Asking>,
     expire: Instant,
     paths: Paths,
     dirty: bool,
-}
-
-/// Somebody who waits for an answer to a ping.
-struct Asking {
-    client: Token,
-    name: String,
-    until: Instant,
 }
 
 impl Control {
@@ -102,6 +102,7 @@ impl Control {
         local: Local,
         iops: Iops,
         server: Server,
+        sealing: Option<Sealing>,
     ) -> Control {
         let stations = attached.iter().map(|_| Stations::new()).collect();
         Control {
@@ -117,6 +118,7 @@ impl Control {
             local,
             iops,
             server,
+            sealing,
             pings: BTreeMap::new(),
             expire: Instant::now() + EXPIRE,
             paths: Paths::default(),
@@ -161,8 +163,16 @@ impl Control {
         }
         self.iops.register(registry, Tokens::IOPS)?;
         self.tell_attachments();
-        for peer in self.config.peers.clone() {
-            self.open_udp(peer, true);
+        match &mut self.sealing {
+            Some(sealing) => {
+                log::info!("udp is sealed; this node's public key is {}", sealing.public());
+                sealing.call_all(self.clock.now());
+            }
+            None => {
+                for peer in self.config.peers.clone() {
+                    self.open_udp(peer, true);
+                }
+            }
         }
         let met = self.local.call_all(registry);
         self.meet(met);
@@ -193,9 +203,10 @@ impl Control {
         let pings = self.pings.values().map(|p| until(p.until)).min();
         let learns = self.attached.iter().any(|a| a.config.learn);
         let expire = learns.then(|| until(self.expire));
+        let gate = self.sealing.as_ref().and_then(Sealing::timeout).map(|at| at.since(self.clock.now()));
         let paths = self.config.udp.map(|_| self.paths.timeout());
         let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
-        [core, self.local.timeout(), pings, expire, paths, iops].into_iter().flatten().min()
+        [core, self.local.timeout(), pings, expire, paths, gate, iops].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -251,6 +262,11 @@ impl Control {
             }
             self.node.handle_timeout(now);
         }
+        if let Some(sealing) = &mut self.sealing
+            && sealing.timeout().is_some_and(|at| at <= now)
+        {
+            sealing.handle_timeout(now);
+        }
         if self.local.timeout() == Some(Duration::ZERO) {
             let met = self.local.handle_timeout(poll.registry());
             self.meet(met);
@@ -274,31 +290,6 @@ impl Control {
         self.take_events(poll);
     }
 
-    /// The time as the manager of I/O processors counts it.
-    fn time(&self) -> Duration {
-        self.clock.now().since(Time::ZERO)
-    }
-
-    /// Does what the I/O processors want.
-    fn serve_iops(&mut self) {
-        while let Some(task) = self.iops.poll(self.time(), &self.config) {
-            match task {
-                Task::Leave(link) => self.node.close_link(self.clock.now(), link, Reason::CarrierLost),
-                Task::Join { at, name, pid, rings } => {
-                    let Some(channel) = self.wires.channel(SHM) else {
-                        log::error!("iop {name}: more peers than this node can carry");
-                        continue;
-                    };
-                    let wire = Wires::new_wire(SHM, channel, format!("{name}, process {pid}"));
-                    // Not lasting: one that falls silent is reset, and comes back over other rings.
-                    let spec = LinkSpec { lasting: false, ..self.shm_link() };
-                    let link = self.link(spec, wire, rings.into_iter().map(Peer::Shm).collect());
-                    self.iops.linked(at, link);
-                }
-            }
-        }
-    }
-
     fn shm_link(&self) -> LinkSpec {
         let message = shm::MESSAGE_MOST.min(self.config.ring / 4) as u32;
         LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, lasting: true }
@@ -306,6 +297,7 @@ impl Control {
 
     /// Sends what the core has to say and publishes what changed.
     fn follow_up(&mut self) {
+        self.follow_sealing();
         self.send_all();
         if !std::mem::take(&mut self.dirty) {
             return;
@@ -339,6 +331,10 @@ impl Control {
                 }
                 Event::LinkDown { link, peer, reason } => {
                     log::info!("link {link} to {} is down: {reason}", self.called(peer));
+                    let now = self.clock.now();
+                    if let Some(sealing) = &mut self.sealing {
+                        sealing.renew(now, link);
+                    }
                 }
                 Event::LinkResized { link, peer, message } => {
                     log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
@@ -384,6 +380,9 @@ impl Control {
     }
 
     fn close_wire(&mut self, link: LinkId, poll: &Poll) {
+        if let Some(sealing) = &mut self.sealing {
+            sealing.forget(link);
+        }
         let Some(wire) = self.wires.detach(&self.lanes, link) else { return };
         if let Some(token) = wire.life {
             self.local.forget(poll.registry(), token);
@@ -409,6 +408,35 @@ impl Control {
             self.local.keep(token, name, life);
             self.link(spec, wire, rings.into_iter().map(Peer::Shm).collect());
         }
+    }
+
+    /// Does what the gate has to do.
+    fn follow_sealing(&mut self) {
+        let Some(mut sealing) = self.sealing.take() else { return };
+        let now = self.clock.now();
+        while let Some(task) = sealing.next_task(now, &self.lanes) {
+            match task {
+                Task::Link { session, member, address, lasting } => {
+                    let Some(channel) = self.wires.channel(UDP) else {
+                        log::error!("udp: more peers than this node can carry");
+                        continue;
+                    };
+                    let most = udp::message_most(address).saturating_sub(fabric_seal::OVERHEAD);
+                    let message = u32::try_from(most).unwrap_or(u32::MAX);
+                    let expect = Some((member.node, member.name));
+                    let spec = LinkSpec { carrier: "udp", priority: PRIORITY[UDP], message, expect, lasting };
+                    let mut wire = Wires::new_wire(UDP, channel, format!("{address}{}", sealing.cipher(session)));
+                    wire.socket = Some(address);
+                    let peers = self.lanes.mailboxes.iter().map(|_| Peer::Address(address)).collect();
+                    let link = self.link(spec, wire, peers);
+                    sealing.linked(session, link, Channel(channel));
+                }
+                Task::Moved { channel, address } => self.wires.move_to(UDP, channel.0, address),
+                Task::Close { link } => self.node.close_link(now, link, Reason::CarrierLost),
+                Task::Message { link, bytes } => self.node.handle_message(now, link, &bytes),
+            }
+        }
+        self.sealing = Some(sealing);
     }
 
     /// Links up with a UDP peer.
@@ -439,8 +467,21 @@ impl Control {
                         self.node.close_link(now, link, Reason::CarrierLost);
                     }
                 }
+                Report::Message { carrier: UDP, origin: Origin::Stranger(from), bytes } if self.sealing.is_some() => {
+                    if let Some(sealing) = &mut self.sealing {
+                        sealing.handle_datagram(now, from, bytes);
+                    }
+                }
                 Report::TooLong => self.paths.hurry(),
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
+                Report::Moved { channel, address } => {
+                    if let Some(sealing) = &mut self.sealing {
+                        log::info!("udp: the peer of channel {} is at {address} now", channel.0);
+                        sealing.moved(&self.lanes, channel, address);
+                        self.wires.move_to(UDP, channel.0, address);
+                        self.paths.hurry();
+                    }
+                }
                 Report::Sighting { segment, sighting } => {
                     let Some(stations) = self.stations.get_mut(segment) else { continue };
                     match stations.learn(now, sighting) {
@@ -460,7 +501,8 @@ impl Control {
 
     /// Asks the kernel what the paths of UDP peers take now, and follows that up.
     fn measure_paths(&mut self) {
-        for change in self.paths.measure(&self.node, &self.wires) {
+        let overhead = if self.sealing.is_some() { fabric_seal::OVERHEAD } else { 0 };
+        for change in self.paths.measure(&self.node, &self.wires, overhead) {
             let (channel, message) = (Channel(change.channel), change.message);
             for mailbox in &self.lanes.mailboxes {
                 mailbox.give(Command::Resize { carrier: UDP, channel, message });
@@ -504,6 +546,7 @@ impl Control {
             attached: &self.attached,
             lanes: &self.lanes,
             inbox: &self.inbox,
+            gate: self.sealing.as_ref().map(Sealing::counts),
             now: self.clock.now(),
         };
         match ask {
@@ -513,45 +556,40 @@ impl Control {
             Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
             Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
             Ask::Iops => self.server.answer(client, registry, &super::reports::iops(&self.iops)),
-            Ask::Iop { iop, wish } => {
-                let event = match wish {
-                    IopWish::Boot => iop::Event::Boot,
-                    IopWish::Reset => iop::Event::Reset,
-                    IopWish::Hold => iop::Event::Hold,
-                };
-                if !self.iops.command(self.time(), &iop, event) {
-                    let error = format!("no I/O processor has the name `{iop}` (`minet iop list` lists them)");
-                    return self.server.refuse(client, registry, error);
-                }
-                self.serve_iops();
-                self.server.answer(client, poll.registry(), &super::reports::iops(&self.iops));
-            }
+            Ask::Iop { iop, wish } => match self.command_iop(&iop, wish) {
+                Ok(report) => self.server.answer(client, registry, &report),
+                Err(error) => self.server.refuse(client, registry, error),
+            },
             Ask::Ping { node, size } => self.ping(client, &node, size, poll),
-        }
-    }
-
-    fn ping(&mut self, client: Token, text: &str, size: usize, poll: &Poll) {
-        let wanted: Option<u32> = text.parse().ok();
-        let member = self.node.members().find(|r| &*r.name == text || wanted == Some(r.node.get()));
-        let Some((node, name)) = member.map(|r| (r.node, r.name.to_string())) else {
-            let error = format!("no member has the name or number `{text}` (`minet nodes` lists them)");
-            return self.server.refuse(client, poll.registry(), error);
-        };
-        match self.node.ping(self.clock.now(), node, size.min(1024)) {
-            Some(token) => {
-                let until = Instant::now() + PING_PATIENCE;
-                self.pings.insert(token, Asking { client, name, until });
-                self.take_events(poll);
+            Ask::Invite { name, id, contact, minutes } => {
+                let wanted = Wanted {
+                    name: &name,
+                    id,
+                    contact,
+                    minutes,
+                    listen: self.config.udp,
+                    own: (self.node.id(), &self.config.name),
+                    fabric: &self.config.fabric,
+                };
+                match self.sealing.as_mut().ok_or_else(|| NOT_SEALED.to_owned()) {
+                    Err(error) => self.server.refuse(client, registry, error),
+                    Ok(sealing) => match sealing.invite(self.clock.now(), wanted) {
+                        Ok(report) => self.server.answer(client, registry, &report),
+                        Err(error) => self.server.refuse(client, registry, error),
+                    },
+                }
             }
-            None => self.server.refuse(client, poll.registry(), format!("no way leads to {name}")),
+            Ask::Revoke { member } => {
+                let done = self.sealing.as_mut().ok_or_else(|| NOT_SEALED.to_owned()).and_then(|s| s.revoke(&member));
+                // What is told is in effect: no lane has the keys any more.
+                self.follow_sealing();
+                self.take_events(poll);
+                self.follow_up();
+                match done {
+                    Ok(report) => self.server.answer(client, registry, &report),
+                    Err(error) => self.server.refuse(client, registry, error),
+                }
+            }
         }
-    }
-
-    fn answer_ping(&mut self, token: u64, time: Option<Duration>, poll: &Poll) {
-        let Some(Asking { client, name, .. }) = self.pings.remove(&token) else { return };
-        let us = time.map(|t| t.as_nanos() as f64 / 1e3);
-        let report =
-            PingReport { node: name, sent: 1, received: u32::from(us.is_some()), min_us: us, avg_us: us, max_us: us };
-        self.server.answer(client, poll.registry(), &report);
     }
 }

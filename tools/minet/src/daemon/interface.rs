@@ -32,6 +32,8 @@ pub(crate) struct Attached {
 /// Super-frames of a node with a UDP carrier are no larger, in bytes: in parts of an Ethernet's size they still are one
 /// run, which the system sends in one go. A little longer, and it would be two.
 const SUPER_FRAME_UDP: u32 = 60_700;
+/// The same where UDP is sealed: each datagram of the run has a head and a tag beside its part.
+const SUPER_FRAME_SEALED: u32 = 59_500;
 
 impl Attached {
     /// Opens it and sets it up; without a carrier until a peer is there.
@@ -52,7 +54,8 @@ impl Attached {
         control.set_mtu(segment.mtu)?;
         if config.udp.is_some()
             && segment.mode == Mode::Tap
-            && let Err(e) = control.set_super_frame(SUPER_FRAME_UDP)
+            && let Err(e) =
+                control.set_super_frame(if config.is_sealed() { SUPER_FRAME_SEALED } else { SUPER_FRAME_UDP })
         {
             log::debug!("super-frames keep their size: {}", text(&e));
         }

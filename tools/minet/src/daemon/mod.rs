@@ -11,13 +11,14 @@ mod local;
 mod paths;
 mod publish;
 mod reports;
+mod sealing;
 mod signals;
 mod wires;
 
 use crate::{
     Config,
     clock::Clock,
-    lane::{Inbox, Lane, Mailbox, Parts, Port},
+    lane::{Inbox, Lane, Mailbox, Parts, Port, may_greet},
     snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
@@ -32,6 +33,8 @@ use interface::Attached;
 use local::Local;
 use messenger_core::{Incarnation, Node, NodeConfig};
 use minet::Switch;
+use sealing::Sealing;
+pub use sealing::SealingError;
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
@@ -56,6 +59,9 @@ pub enum DaemonError {
     /// UDP cannot be had.
     #[error(transparent)]
     Udp(#[from] UdpError),
+    /// Nothing can be sealed.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
     /// The capture file cannot be made.
     #[error("cannot write the capture file {path}")]
     Pcap {
@@ -102,6 +108,8 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let signals = signals::Signals::new(poll.registry(), Tokens::SIGNAL)
         .map_err(DaemonError::system("cannot listen to signals"))?;
     let dir = config.run_dir.join(&*config.fabric);
+    let trust = config.trust.as_ref().filter(|_| config.is_sealed());
+    let sealing = trust.map(|trust| Sealing::new(trust, config.queues, UDP, clock.now())).transpose()?;
     // A name is taken first: two daemons of one name would fight over everything else.
     let (listener, _lock) = if config.shm {
         (Some(shm::Listener::bind(&dir, &config.name)?), None)
@@ -124,7 +132,7 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
         .map_err(|source| DaemonError::Control { path, source })?;
     let node = Node::new(node_config(&config, &attached)?, clock.now());
     warn_of_clear_text(&config);
-    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, iops, server);
+    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, iops, server, sealing);
     control.run(poll, signals)
 }
 
@@ -201,8 +209,10 @@ fn lanes(
 ) -> Result<Started, DaemonError> {
     let mut lanes = Lanes { mailboxes: Vec::new(), threads: Vec::new(), kinds: vec!["shm"] };
     let mut doorbells = Vec::new();
-    let mut udp = config.udp.map(Udp::bind).transpose()?;
-    if udp.is_some() {
+    let open = if config.is_sealed() { Udp::bind_sealed } else { Udp::bind };
+    let mut udp = config.udp.map(open).transpose()?;
+    if let Some(udp) = &mut udp {
+        udp.set_greets(may_greet);
         lanes.kinds.push("udp");
     }
     let mut parts = Vec::new();

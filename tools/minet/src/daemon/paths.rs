@@ -54,12 +54,13 @@ impl Paths {
 
     /// Asks the kernel; what changed, or everything that lanes are to be told after a doubt. A path that the kernel does not
     /// know now stays as it was.
-    pub(super) fn measure(&mut self, node: &Node, wires: &Wires) -> Vec<Change> {
+    /// A seal takes `overhead` bytes of every message.
+    pub(super) fn measure(&mut self, node: &Node, wires: &Wires, overhead: usize) -> Vec<Change> {
         self.asked = Instant::now();
         self.due = self.asked + EVERY;
         let doubt = std::mem::take(&mut self.doubt);
         let changes = wires.iter().filter_map(|(link, wire)| {
-            let message = udp::path_message(wire.socket?).ok()?;
+            let message = udp::path_message(wire.socket?).ok()?.saturating_sub(overhead);
             let other = u32::try_from(message) != Ok(node.link(link)?.spec().message);
             (other || doubt).then_some(Change { link, channel: wire.channel, message })
         });

@@ -21,6 +21,7 @@ pub(super) struct Reporter<'a> {
     pub(super) attached: &'a [Attached],
     pub(super) lanes: &'a Lanes,
     pub(super) inbox: &'a Inbox,
+    pub(super) gate: Option<fabric_seal::Counts>,
     pub(super) now: Time,
 }
 
@@ -157,10 +158,22 @@ impl Reporter<'_> {
             ("no-route", c.no_route),
             ("hop-limit", c.hop_limit),
             ("no-port", c.no_port),
+            ("no-room", c.no_room),
             ("relayed", c.relayed),
             ("inbox-full", self.inbox.dropped()),
         ];
-        let core = core.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+        let gate = self.gate.map(|g| {
+            [
+                ("seal-cookies", g.cookies),
+                ("seal-handshakes", g.handshakes),
+                ("seal-ignored", g.ignored),
+                ("seal-limited", g.limited),
+                ("seal-turned-away", g.turned_away),
+                ("seal-lost", g.lost),
+            ]
+        });
+        let core = core.into_iter().chain(gate.into_iter().flatten());
+        let core = core.map(|(name, n)| (name.to_owned(), n)).collect();
         StatsReport { segments, carriers, core }
     }
 

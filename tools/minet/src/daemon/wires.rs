@@ -125,6 +125,17 @@ impl Wires {
         Some(wire)
     }
 
+    /// A peer is somewhere else now.
+    pub(super) fn move_to(&mut self, carrier: usize, channel: u32, address: SocketAddr) {
+        let Some(link) = self.of_channel(carrier, channel) else { return };
+        let Some(wire) = self.by_link.get_mut(&link) else { return };
+        if let Some(old) = wire.socket.replace(address) {
+            wire.address = wire.address.replace(&old.to_string(), &address.to_string());
+            self.by_socket.remove(&old);
+        }
+        self.by_socket.insert(address, link);
+    }
+
     pub(super) fn new_wire(carrier: usize, channel: u32, address: String) -> Wire {
         Wire { carrier, channel, address, socket: None, life: None, activity: Vec::new(), seen: (0, 0) }
     }

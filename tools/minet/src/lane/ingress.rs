@@ -5,7 +5,7 @@
 //! what was checked is what is sent.
 
 use super::{
-    Inbox, Port, Report,
+    Inbox, Port, Report, Work,
     dispatch::{Dispatch, Outcome, Unsent},
     egress::{frame, write, write_answer},
     outlet::Outlet,
@@ -89,7 +89,7 @@ impl Ingress {
         }
     }
 
-    /// Takes one batch of every carrier; whether there was anything.
+    /// Takes one batch of every carrier; what there was.
     pub(super) fn turn(
         &mut self,
         now: Time,
@@ -97,8 +97,8 @@ impl Ingress {
         ports: &mut [Port],
         outlet: &mut Outlet,
         inbox: &Inbox,
-    ) -> bool {
-        let mut worked = false;
+    ) -> Work {
+        let mut work = Work::None;
         for at in 0..outlet.count() {
             let mut counted: ArrayVec<(Channel, u64), 8> = ArrayVec::new();
             if let Some(carrier) = outlet.carrier(at) {
@@ -113,19 +113,25 @@ impl Ingress {
                 if batch.is_empty() {
                     continue;
                 }
-                worked = true;
+                work = work.max(Work::Messages);
                 self.batch(now, snapshot, ports, inbox, at, &batch, &mut counted);
                 drop(batch);
                 if let Some(carrier) = outlet.carrier(at) {
                     carrier.release();
+                    while let Some((channel, address)) = carrier.moved() {
+                        inbox.push(Report::Moved { channel, address });
+                    }
                 }
+            }
+            if !counted.is_empty() {
+                work = Work::Frames;
             }
             for (channel, n) in counted {
                 outlet.heard(at, channel, n);
             }
             self.pass_on(now, snapshot, ports, outlet);
         }
-        worked
+        work
     }
 
     #[allow(clippy::too_many_arguments, reason = "what a lane has at hand, passed on from one step to the next")]
@@ -438,13 +444,23 @@ fn report(inbox: &Inbox, carrier: usize, received: &Received<'_>) {
     if let Origin::Stranger(_) = received.origin {
         let mut start = [0; 2];
         let known = received.bytes.copy_to(0, &mut start) == start.len();
-        if !known || start[1] != u8::from(Kind::Link) || received.bytes.len() > GREETING_MOST {
+        if !known || !is_greeting(start, received.bytes.len()) {
             return;
         }
     }
     let mut bytes = vec![0; received.bytes.len().min(MESSAGE_MOST)];
     received.bytes.copy_to(0, &mut bytes);
     inbox.push(Report::Message { carrier, origin: received.origin, bytes });
+}
+
+/// Whether a stranger's message is one that the control thread gets: a greeting in clear text, or part of a handshake.
+pub(crate) fn may_greet(bytes: &[u8]) -> bool {
+    bytes.first_chunk().is_some_and(|start| is_greeting(*start, bytes.len()))
+}
+
+fn is_greeting(start: [u8; 2], len: usize) -> bool {
+    let sealed = fabric_seal::kind_of(&[start[0], start[1], 0, 0]).is_some();
+    (sealed || start[1] == u8::from(Kind::Link)) && len <= GREETING_MOST
 }
 
 fn count(ports: &mut [Port], at: usize, reason: Reason) {

@@ -2,11 +2,12 @@
 
 use super::{Outlet, Port};
 use crossbeam_queue::ArrayQueue;
-use fabric::{Channel, Counts, Origin, Peer};
+use fabric::{Amend, Channel, Counts, Origin, Peer};
 use minet::{Counters, Sighting};
 use rustix::event::{EventfdFlags, eventfd};
 use std::{
     io,
+    net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc,
@@ -27,6 +28,10 @@ pub(crate) enum Command {
     Detach { carrier: usize, channel: Channel },
     /// Send a message that is no frame.
     Send { carrier: usize, channel: Channel, bytes: Vec<u8> },
+    /// Change keys or address of a sealed channel.
+    Amend { carrier: usize, channel: Channel, amend: Box<Amend> },
+    /// Send part of a handshake.
+    SendTo { carrier: usize, to: SocketAddr, bytes: Vec<u8> },
     /// A channel's path takes messages of so many bytes now.
     Resize { carrier: usize, channel: Channel, message: usize },
     /// End.
@@ -42,6 +47,8 @@ pub(crate) enum Report {
     Message { carrier: usize, origin: Origin, bytes: Vec<u8> },
     /// A channel does not carry anything any more: its ring is broken, or it could not be attached.
     Broken { carrier: usize, channel: Channel },
+    /// The peer of a sealed channel is at another address.
+    Moved { channel: Channel, address: SocketAddr },
     /// A message was too long for its channel: a path became narrower than the control thread knows.
     TooLong,
     /// A station was seen.
@@ -53,7 +60,7 @@ impl Report {
     fn len(&self) -> usize {
         match self {
             Report::Message { bytes, .. } => bytes.len(),
-            Report::Broken { .. } | Report::TooLong | Report::Sighting { .. } => 0,
+            Report::Broken { .. } | Report::TooLong | Report::Moved { .. } | Report::Sighting { .. } => 0,
         }
     }
 }

@@ -14,6 +14,7 @@ mod rest;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ingress::may_greet;
 pub(crate) use mailbox::{Activity, Command, Inbox, Mailbox, Report};
 
 use crate::{clock::Clock, snapshot::Snapshot};
@@ -70,6 +71,17 @@ pub(crate) struct Lane {
     rest: Rest,
 }
 
+/// What one round was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Work {
+    /// Nothing.
+    None,
+    /// Messages of the control thread.
+    Messages,
+    /// Frames.
+    Frames,
+}
+
 /// Frames of an interface taken in one round.
 const BURST: usize = 32;
 
@@ -100,9 +112,9 @@ impl Lane {
             if stop {
                 break;
             }
-            let worked = self.turn();
-            if worked {
-                self.rest.worked();
+            let work = self.turn();
+            if work > Work::None {
+                self.rest.worked(work == Work::Frames);
                 if self.sharing.due(&self.mailbox, &self.ports, &self.outlet, false) {
                     self.tell_sightings();
                 }
@@ -119,8 +131,8 @@ impl Lane {
         self.sharing.due(&self.mailbox, &self.ports, &self.outlet, true);
     }
 
-    /// One round; whether there was anything to do.
-    fn turn(&mut self) -> bool {
+    /// One round; what there was to do.
+    fn turn(&mut self) -> Work {
         let now = self.clock.now();
         let snapshot = self.snapshot.load();
         let came = self.ingress.turn(now, snapshot, &mut self.ports, &mut self.outlet, &self.inbox);
@@ -129,7 +141,7 @@ impl Lane {
         if self.outlet.take_narrow() {
             self.inbox.push(Report::TooLong);
         }
-        came || went
+        if went { Work::Frames } else { came }
     }
 
     /// Does what the control thread wants; whether that is to stop.
@@ -152,6 +164,16 @@ impl Lane {
                         Ok(()) => {}
                         Err(SendError::NotOpen) => self.inbox.push(Report::Broken { carrier, channel }),
                         Err(e) => log::debug!("lane: a control message of {} bytes: {e}", bytes.len()),
+                    }
+                }
+                Command::Amend { carrier, channel, amend } => {
+                    if let Err(e) = self.outlet.amend(carrier, channel, *amend) {
+                        log::error!("lane: keys of channel {}: {e}", channel.0);
+                    }
+                }
+                Command::SendTo { carrier, to, bytes } => {
+                    if let Err(e) = self.outlet.send_to(carrier, to, &bytes) {
+                        log::debug!("lane: a handshake to {to}: {e}");
                     }
                 }
                 Command::Resize { carrier, channel, message } => self.outlet.resize(carrier, channel, message),

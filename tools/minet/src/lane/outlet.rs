@@ -1,9 +1,9 @@
 //! A lane's carriers, and what every channel carried.
 
 use super::Activity;
-use fabric::{AttachError, Carrier, Channel, Counts, Message, Peer, SendError, Slot, View};
+use fabric::{Amend, AttachError, Carrier, Channel, Counts, Message, Peer, SendError, Slot, View};
 use minet::Hop;
-use std::{os::fd::BorrowedFd, sync::Arc};
+use std::{net::SocketAddr, os::fd::BorrowedFd, sync::Arc};
 
 /// The carriers of one lane.
 pub(super) struct Outlet {
@@ -121,6 +121,14 @@ impl Outlet {
     pub(super) fn send_one(&mut self, carrier: usize, channel: Channel, parts: &[View<'_>]) -> Result<(), SendError> {
         let carrier = self.carriers.get_mut(carrier).ok_or(SendError::NotOpen)?;
         carrier.send(channel, &[Message { parts }]).1
+    }
+
+    pub(super) fn amend(&mut self, carrier: usize, channel: Channel, amend: Amend) -> Result<(), AttachError> {
+        self.carriers.get_mut(carrier).ok_or(AttachError::WrongKind("missing"))?.amend(channel, amend)
+    }
+
+    pub(super) fn send_to(&mut self, carrier: usize, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+        self.carriers.get_mut(carrier).ok_or(SendError::NotOpen)?.send_to(to, datagram)
     }
 
     pub(super) fn flush(&mut self) {

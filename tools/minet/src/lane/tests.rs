@@ -1,6 +1,6 @@
 //! Two lanes joined by shared memory, stepped by hand; a SEQPACKET socket stands in for each interface's queue.
 
-use super::{Activity, Command, Inbox, Lane, Mailbox, Parts, Port};
+use super::{Activity, Command, Inbox, Lane, Mailbox, Parts, Port, Work};
 use crate::{clock::Clock, snapshot::Snapshot};
 use arc_swap::ArcSwap;
 use fabric::{
@@ -154,8 +154,8 @@ fn a_million_frames_make_no_ticket_and_no_allocation() {
         for _ in 0..16 {
             a.kernel.send(&sent).unwrap();
         }
-        assert!(a.lane.turn());
-        assert!(b.lane.turn());
+        assert_eq!(a.lane.turn(), Work::Frames);
+        assert_eq!(b.lane.turn(), Work::Frames);
         for _ in 0..16 {
             assert_eq!(b.kernel.recv(&mut got).unwrap(), sent.len());
         }
@@ -182,7 +182,7 @@ fn a_full_ring_holds_up_reading_and_nothing_is_lost() {
         while a.kernel.send(&big).is_ok() {
             sent += 1;
         }
-        if !a.lane.turn() {
+        if a.lane.turn() == Work::None {
             break;
         }
     }

@@ -11,6 +11,10 @@ pub enum Way {
     Shm,
     /// MINET over UDP in clear text through a veth pair, MTU 1500.
     Udp,
+    /// The same, sealed with AES-GCM.
+    Sealed,
+    /// The same, sealed with ChaCha20-Poly1305.
+    SealedChaCha,
     /// MINET over shared memory, MTU 65000.
     ShmLarge,
     /// MINET over UDP through a veth pair that segments no datagrams, as an ordinary network card.
@@ -49,6 +53,8 @@ impl Way {
             Self::Veth => "veth",
             Self::Shm => "shared memory",
             Self::Udp => "UDP, clear text",
+            Self::Sealed => "UDP, sealed",
+            Self::SealedChaCha => "UDP, sealed with ChaCha20",
             Self::ShmLarge => "shared memory, MTU 65000",
             Self::UdpSoft => "UDP, link without segmentation",
             Self::Prototype(name) | Self::Peer(name) => name,

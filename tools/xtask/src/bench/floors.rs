@@ -36,13 +36,15 @@ const fn floor(way: Way, metric: Metric, against: Against, bound: Bound) -> Floo
 }
 
 /// All of them. The first two are those of the first version.
-pub const FLOORS: [Floor; 15] = [
+pub const FLOORS: [Floor; 17] = [
     floor(Way::Shm, Metric::Tcp, Veth, AtLeast(0.45)),
     floor(Way::Udp, Metric::Tcp, Veth, AtLeast(0.30)),
     floor(Way::Shm, Metric::Tcp, Veth, AtLeast(0.75)),
     floor(Way::ShmLarge, Metric::Tcp, Veth, AtLeast(1.05)),
     floor(Way::Shm, Metric::Tcp4, Veth, AtLeast(0.38)),
     floor(Way::Udp, Metric::Tcp, Veth, AtLeast(0.60)),
+    floor(Way::Sealed, Metric::Tcp, Veth, AtLeast(0.47)),
+    floor(Way::SealedChaCha, Metric::Tcp, Veth, AtLeast(0.28)),
     floor(Way::UdpSoft, Metric::Tcp, Veth, AtLeast(0.33)),
     floor(Way::Shm, Metric::Flood, Nothing, AtMost(12.0)),
     floor(Way::Shm, Metric::Sparse, Nothing, AtMost(45.0)),

@@ -17,6 +17,7 @@ mod page;
 mod peers;
 mod plot;
 mod rig;
+pub mod scale;
 mod ways;
 
 use crate::{

@@ -3,8 +3,13 @@
 mod outcome;
 mod suites;
 
-use crate::{bare, packages, workspace::Workspace};
-use minet_tests::Result;
+use crate::{
+    bare,
+    instructions::{self, Outcome},
+    packages,
+    workspace::Workspace,
+};
+use minet_tests::{Error, Result};
 use outcome::Tally;
 pub use outcome::TestName;
 use std::time::Instant;
@@ -12,7 +17,8 @@ use std::time::Instant;
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Under three minutes: without documentation, model checking, the bare-metal build and tests marked long
+    /// Under three minutes: without documentation, model checking, the bare-metal build, instruction
+    /// counts and tests marked long
     #[arg(long)]
     quick: bool,
 }
@@ -24,7 +30,10 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     if let Err(error) = packages::ensure(packages::NETWORK) {
         eprintln!("{error}");
     }
-    tally.check("format", || workspace.show_cargo(&["fmt", "--all", "--check"]));
+    tally.check("format", || {
+        workspace.show_cargo(&["fmt", "--all", "--check"])?;
+        workspace.show_cargo(&["fmt", "--manifest-path", bare::MANIFEST, "--check"])
+    });
     tally.check("lints", || {
         workspace.show_cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
     });
@@ -38,20 +47,26 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
         });
     }
     let toolchain = if args.quick { None } else { bare::toolchain() };
-    match &toolchain {
-        // Before the suites: some boot it.
+    // Before the suites: some boot it.
+    let lacking = match &toolchain {
         Some(toolchain) => {
             tally.check("image of the I/O processor", || bare::build_image(workspace, toolchain).map(drop));
-            if let Err(error) = packages::ensure(packages::MACHINE) {
-                eprintln!("{error}");
-            }
+            packages::ensure(packages::MACHINE).err().map(|error| error.to_string())
         }
-        None => tally.skip("image of the I/O processor", &why(args.quick)),
-    }
-    suites::run(workspace, args.quick, &mut tally)?;
+        None => {
+            tally.skip("image of the I/O processor", &why(args.quick));
+            Some(why(args.quick))
+        }
+    };
+    suites::run(workspace, args.quick, lacking, &mut tally)?;
     match &toolchain {
         Some(toolchain) => tally.check("bare metal", || bare::build_rooms(workspace, toolchain)),
         None => tally.skip("bare metal", &why(args.quick)),
+    }
+    if args.quick {
+        tally.skip("instruction counts", "--quick");
+    } else {
+        count(workspace, &mut tally);
     }
     outcome::keep(&tally, &workspace.records()?)?;
     println!("\n{}", tally.story(begun.elapsed()));
@@ -62,6 +77,17 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
 /// Why there is nothing for a bare machine.
 fn why(quick: bool) -> String {
     if quick { "--quick".to_owned() } else { bare::missing() }
+}
+
+/// Instruction counts of the pieces.
+fn count(workspace: &Workspace, tally: &mut Tally) {
+    const NAME: &str = "instruction counts";
+    match instructions::check(workspace) {
+        Ok(Outcome::Skipped(why)) => tally.skip(NAME, &why),
+        Ok(Outcome::Good) => tally.check(NAME, || Ok(())),
+        Ok(Outcome::Regressions(all)) => tally.check(NAME, || Err(Error::unexpected(all.join("; ")))),
+        Err(error) => tally.check(NAME, || Err(error)),
+    }
 }
 
 /// The tests that passed in the last run; `None` where none is kept.

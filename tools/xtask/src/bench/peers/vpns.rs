@@ -76,7 +76,7 @@ pub fn n2n(rig: &Rig) -> Result<Standing> {
     let mut processes = vec![rig.spawn(&rig.left, "supernode", &[&"-l", &"7654"])?];
     for (space, (own, _)) in rig.ends().into_iter().zip(ENDS) {
         let line = format!(
-            "-d nn{own} -a {} -c bench -k benchkey -l {}:7654 -u 0 -g 0 -m 02:00:00:00:00:0{own} -f",
+            "-d nn{own} -a {} -c bench -k benchkey -l {}:7654 -u 0 -g 0 -m 02:00:00:00:00:0{own}",
             OVERLAY[own], UNDERLAY[0]
         );
         processes.push(space.spawn("edge", &line.split_whitespace().collect::<Vec<_>>())?);
