@@ -10,13 +10,16 @@
 extern crate alloc;
 
 mod arch;
+mod clock;
+mod console;
 mod ivshmem;
 mod link;
 mod pci;
 mod sys;
 
 use alloc::{boxed::Box, format};
-use arch::{Clock, Interrupts};
+use arch::Interrupts;
+use clock::Clock;
 use core::{fmt::Write, panic::PanicInfo, time::Duration};
 use iop_node::{Machine, board};
 use link::Board;
@@ -25,7 +28,7 @@ use link::Board;
 macro_rules! say {
     ($($words:tt)*) => {{
         // The console takes what it can.
-        let _ = writeln!(arch::Console, $($words)*);
+        let _ = writeln!(console::Console, $($words)*);
     }};
 }
 
@@ -38,8 +41,8 @@ const IDLE_TURNS: u32 = 4;
 
 /// All that the machine does, from when the processor is ready for Rust.
 fn run() -> ! {
-    let (interrupts, clock) = arch::start();
     sys::start_heap();
+    let (interrupts, clock) = arch::start();
     let Some(board) = ivshmem::Ivshmem::find().and_then(Board::new) else {
         panic!("there is no shared memory (ivshmem) on this machine");
     };

@@ -20,22 +20,6 @@ _start:
     cld
     cli
     movl $stack_top, %esp
-    // One entry of the top table, four of the next, 2048 pages of 2 MiB.
-    movl $pdpt + 3, pml4
-    movl $pages + 3, %eax
-    movl $pdpt, %edi
-    movl $4, %ecx
-1:  movl %eax, (%edi)
-    addl $4096, %eax
-    addl $8, %edi
-    loop 1b
-    movl $0x83, %eax
-    movl $pages, %edi
-    movl $2048, %ecx
-2:  movl %eax, (%edi)
-    addl $0x200000, %eax
-    addl $8, %edi
-    loop 2b
     movl $pml4, %eax
     movl %eax, %cr3
     movl %cr4, %eax
@@ -75,14 +59,23 @@ gdt_pointer:
     .word gdt_pointer - gdt - 1
     .long gdt
 
-    .bss
+    // The first 4 GiB as they are: one entry of the top table, four of the next, 2048 pages of 2 MiB.
+    .data
     .align 4096
 pml4:
-    .skip 4096
+    .quad pdpt + 3
+    .skip 4088
 pdpt:
-    .skip 4096
+    .quad pages + 3, pages + 0x1003, pages + 0x2003, pages + 0x3003
+    .skip 4064
 pages:
-    .skip 4 * 4096
+    .set page, 0x83
+    .rept 2048
+    .quad page
+    .set page, page + 0x200000
+    .endr
+
+    .bss
     .align 16
 stack:
     .skip 128 * 1024

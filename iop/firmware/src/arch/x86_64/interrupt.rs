@@ -2,11 +2,12 @@
 //!
 //! An interrupt does nothing but wake: whoever slept looks for work. An exception is the end and is told as a panic.
 
-use super::clock::Clock;
-use crate::sys::Window;
+use super::counter::EventTimer;
+use crate::{clock::Clock, sys::Window};
+use alloc::boxed::Box;
 use core::{
     arch::{asm, global_asm},
-    cell::UnsafeCell,
+    array,
     time::Duration,
 };
 
@@ -27,47 +28,20 @@ const TIMER_DIVIDE: usize = 0x3e0;
 
 global_asm!(
     r#"
-    .macro EXCEPTION number, has_code
-    .align 16
-    .if \has_code == 0
-    pushq $0
-    .endif
-    pushq $\number
-    jmp exception_common
-    .endm
-
     .text
+    // One call for each exception: what it leaves on the stack says which it was.
     .align 16
 exceptions:
-    .irp number, 0, 1, 2, 3, 4, 5, 6, 7
-    EXCEPTION \number, 0
+    .rept 32
+    .align 16
+    call exception_common
     .endr
-    EXCEPTION 8, 1
-    EXCEPTION 9, 0
-    .irp number, 10, 11, 12, 13, 14
-    EXCEPTION \number, 1
-    .endr
-    .irp number, 15, 16
-    EXCEPTION \number, 0
-    .endr
-    EXCEPTION 17, 1
-    .irp number, 18, 19, 20
-    EXCEPTION \number, 0
-    .endr
-    EXCEPTION 21, 1
-    .irp number, 22, 23, 24, 25, 26, 27, 28
-    EXCEPTION \number, 0
-    .endr
-    .irp number, 29, 30
-    EXCEPTION \number, 1
-    .endr
-    EXCEPTION 31, 0
 
+    .align 16
 exception_common:
     popq %rdi
-    popq %rsi
-    popq %rdx
-    movq %cr2, %rcx
+    movq %rsp, %rsi
+    movq %cr2, %rdx
     andq $-16, %rsp
     call exception
     ud2
@@ -93,18 +67,20 @@ unsafe extern "C" {
     static ignore: u8;
 }
 
+/// Bytes from one exception's call to the next.
+const CALL: u64 = 16;
+/// The exceptions with which the processor gives a code, a bit for each.
+const WITH_CODE: u64 = 1 << 8 | 0b1_1111 << 10 | 1 << 17 | 1 << 21 | 0b11 << 29;
+
+/// Tells an exception as a panic. `frame` is what the processor left: a code, if it gives one, and where it was.
 #[unsafe(no_mangle)]
-extern "C" fn exception(number: u64, code: u64, at: u64, address: u64) -> ! {
+extern "C" fn exception(call: u64, frame: *const [u64; 2], address: u64) -> ! {
+    let number = (call - &raw const exceptions as u64) / CALL;
+    // SAFETY: the processor leaves five words or six on the stack, which is mapped and aligned to words.
+    let [first, second] = unsafe { frame.read() };
+    let (code, at) = if WITH_CODE >> number & 1 == 1 { (first, second) } else { (0, first) };
     panic!("exception {number} (code {code:#x}) at {at:#x}, address {address:#x}")
 }
-
-#[repr(C, align(16))]
-struct Table(UnsafeCell<[[u64; 2]; 256]>);
-
-// SAFETY: written by `start` alone, before interrupts are on and on the only processor.
-unsafe impl Sync for Table {}
-
-static TABLE: Table = Table(UnsafeCell::new([[0; 2]; 256]));
 
 /// The processor's own interrupt controller and timer.
 pub struct Interrupts {
@@ -114,23 +90,18 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Sets all up, and measures the clocks.
+    /// Sets all up, and measures the clocks. Needs the heap.
     pub(super) fn start() -> (Interrupts, Clock) {
         let (first, waking, nothing) = (&raw const exceptions, &raw const wake, &raw const ignore);
-        for vector in 0..256 {
-            let handler = match vector {
-                0..32 => first as u64 + 16 * vector as u64,
-                v if v == usize::from(DOORBELL) || v == usize::from(TIMER) => waking as u64,
-                _ => nothing as u64,
-            };
-            // Present, interrupt gate, code segment 8.
-            let low = handler & 0xffff | 8 << 16 | 0x8e00 << 32 | (handler >> 16 & 0xffff) << 48;
-            // SAFETY: the index is below 256, nobody else looks at the table yet.
-            unsafe { (*TABLE.0.get())[vector] = [low, handler >> 32] };
-        }
+        // It lasts for ever.
+        let table: &[[u64; 2]; 256] = Box::leak(Box::new(array::from_fn(|vector| match vector {
+            0..32 => gate(first as u64 + CALL * vector as u64),
+            v if v == usize::from(DOORBELL) || v == usize::from(TIMER) => gate(waking as u64),
+            _ => gate(nothing as u64),
+        })));
         #[repr(C, packed)]
         struct Pointer(u16, u64);
-        let pointer = Pointer(size_of::<Table>() as u16 - 1, TABLE.0.get() as u64);
+        let pointer = Pointer(size_of_val(table) as u16 - 1, table.as_ptr() as u64);
         // SAFETY: the table is complete and lasts for ever.
         unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(readonly, nostack, preserves_flags)) };
         // The old controllers are silent.
@@ -141,7 +112,8 @@ impl Interrupts {
         registers.write(TIMER_DIVIDE, 0b0011);
         registers.write(TIMER_VECTOR, 1 << 16);
         registers.write(TIMER_FIRST, u32::MAX);
-        let (clock, rate) = Clock::measure(|| u32::MAX - registers.read(TIMER_NOW));
+        let timer = EventTimer::start();
+        let (clock, rate) = Clock::measure(timer.period, || timer.now(), || u32::MAX - registers.read(TIMER_NOW));
         registers.write(TIMER_FIRST, 0);
         registers.write(END, 0);
         registers.write(TIMER_VECTOR, u32::from(TIMER));
@@ -162,6 +134,11 @@ impl Interrupts {
         // SAFETY: as above.
         unsafe { asm!("sti", options(nomem, nostack)) };
     }
+}
+
+/// The table's entry for a handler: present, interrupt gate, code segment 8.
+fn gate(handler: u64) -> [u64; 2] {
+    [handler & 0xffff | 8 << 16 | 0x8e00 << 32 | (handler >> 16 & 0xffff) << 48, handler >> 32]
 }
 
 /// Stops for ever.

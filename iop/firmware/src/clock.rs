@@ -1,17 +1,10 @@
-//! The clock: the processor's time-stamp counter, measured once against the machine's event timer (HPET).
+//! The clock: the processor's counter, measured once against a timer of the machine whose period is known.
 
-use crate::sys::Window;
-use core::arch::x86_64::_rdtsc;
+use crate::arch::counter;
 use messenger_core::Time;
 
-const HPET: usize = 0xfed0_0000;
-const PERIOD: usize = 4;
-const CONFIG: usize = 0x10;
-const COUNTER: usize = 0xf0;
 /// How long is measured, in femtoseconds: 10 ms.
 const MEASURE: u64 = 10_000_000_000_000;
-/// No timer is so slow, in femtoseconds a tick.
-const PERIOD_MOST: u64 = 100_000_000;
 
 /// A monotonic clock that starts at zero.
 #[derive(Clone, Copy)]
@@ -21,7 +14,7 @@ pub struct Clock {
     rate: u64,
 }
 
-/// The counter, the event timer and what the caller measures, at one moment.
+/// The counter, the timer and what the caller measures, at one moment.
 struct Moment {
     counter: u64,
     timer: u32,
@@ -29,15 +22,12 @@ struct Moment {
 }
 
 impl Clock {
-    /// Measures the counter, and with it what `other` counts; returns that in 10 ms, too.
-    pub(super) fn measure(other: impl Fn() -> u32) -> (Clock, u32) {
-        let hpet = Window::device(HPET, 4096).unwrap_or(Window::EMPTY);
-        let period = u64::from(hpet.read(PERIOD));
-        assert!((1..=PERIOD_MOST).contains(&period), "this machine has no event timer (HPET)");
-        hpet.write(CONFIG, 1);
-        let first = Moment::now(&hpet, &other);
+    /// Measures the counter against `timer`, which takes `period` femtoseconds a tick, and with it what `other` counts;
+    /// returns that in 10 ms, too.
+    pub fn measure(period: u64, timer: impl Fn() -> u32, other: impl Fn() -> u32) -> (Clock, u32) {
+        let first = Moment::now(&timer, &other);
         let last = loop {
-            let last = Moment::now(&hpet, &other);
+            let last = Moment::now(&timer, &other);
             if first.passed(&last) * period >= MEASURE {
                 break last;
             }
@@ -58,10 +48,10 @@ impl Clock {
 
 impl Moment {
     /// The host may have stopped this processor between two looks: of several tries the shortest counts.
-    fn now(hpet: &Window, other: &impl Fn() -> u32) -> Moment {
+    fn now(timer: &impl Fn() -> u32, other: &impl Fn() -> u32) -> Moment {
         let look = || {
             let before = counter();
-            let (timer, other) = (hpet.read(COUNTER), other());
+            let (timer, other) = (timer(), other());
             let spread = counter().wrapping_sub(before);
             (spread, Moment { counter: before.wrapping_add(spread / 2), timer, other })
         };
@@ -69,13 +59,8 @@ impl Moment {
         best.unwrap_or_else(look).1
     }
 
-    /// Ticks of the event timer to a later moment.
+    /// Ticks of the timer to a later moment.
     fn passed(&self, later: &Moment) -> u64 {
         u64::from(later.timer.wrapping_sub(self.timer))
     }
-}
-
-fn counter() -> u64 {
-    // SAFETY: every 64-bit processor has the counter.
-    unsafe { _rdtsc() }
 }
