@@ -51,6 +51,10 @@ const PLACES_AT: usize = 32;
 const CONFIG_AT: usize = 1024;
 const WORDS_AT: usize = 3072;
 
+// The parts of the page do not overlap.
+const _: () = assert!(PLACES_AT + 8 * (LANES_MOST + 1) <= CONFIG_AT - 4);
+const _: () = assert!(CONFIG_AT + CONFIG_MOST <= WORDS_AT - 4 && WORDS_AT + WORDS_MOST <= PAGE);
+
 /// How the processor is, as it says itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -332,11 +336,5 @@ pub(crate) mod tests {
         assert_eq!(with(CONFIG_AT, 0xff), BoardError::Config);
         assert_eq!(write(&whole, &Layout::new(0, 8192), ""), Err(BoardError::Rings));
         assert_eq!(write(&whole, &Layout::new(1, 8192), &"x".repeat(4000)), Err(BoardError::Config));
-    }
-
-    #[test]
-    fn the_parts_of_the_page_do_not_overlap() {
-        assert!(PLACES_AT + 8 * (LANES_MOST + 1) <= CONFIG_AT - 4);
-        assert!(CONFIG_AT + CONFIG_MOST <= WORDS_AT - 4 && WORDS_AT + WORDS_MOST <= PAGE);
     }
 }

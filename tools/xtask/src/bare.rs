@@ -62,12 +62,10 @@ fn cargo(workspace: &Workspace, toolchain: &Toolchain, place: &Path, args: &[&st
     crate::workspace::show(command)
 }
 
-/// `cargo xtask iop`: builds the image.
-pub fn image(workspace: &Workspace) -> Result<bool> {
+/// Builds the image with whatever toolchain there is, and gives its path.
+pub fn image(workspace: &Workspace) -> Result<PathBuf> {
     let toolchain = toolchain().ok_or_else(|| Error::unexpected(missing()))?;
-    let image = build_image(workspace, &toolchain)?;
-    println!("{}", image.display());
-    Ok(true)
+    build_image(workspace, &toolchain)
 }
 
 /// What to do where there is no toolchain.
