@@ -122,6 +122,8 @@ counters! {
     merged = "merged",
     /// Parts of these runs.
     merged_parts = "merged-parts",
+    /// Of these, those that were as foretold and so not parsed.
+    foretold = "foretold",
     /// Frames sent in slices.
     sliced = "sliced",
     /// Frames put together from slices.

@@ -1,6 +1,7 @@
 //! A frame as a lane shows it here: its first bytes and its length.
 
 use crate::{Ethernet, Reason, VirtioNet};
+use messenger_core::Mac;
 
 /// How many bytes of a frame a lane copies and shows, virtio-net header included. Also the room for the headers of one
 /// outgoing part. All headers of every frame that can be cut fit.
@@ -39,6 +40,11 @@ impl<'a> Frame<'a> {
     /// The head from the Ethernet header on.
     pub fn ethernet_bytes(&self) -> &'a [u8] {
         self.head.get(self.offset()..).unwrap_or(&[])
+    }
+
+    /// Whom it is for, if there is that much of it.
+    pub fn destination(&self) -> Option<Mac> {
+        self.ethernet_bytes().first_chunk().copied().map(Mac)
     }
 
     /// The virtio-net header and the Ethernet header, both checked against head and length.

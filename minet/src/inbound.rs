@@ -123,7 +123,7 @@ impl Switch {
         vnet: &VirtioNet,
         e: &Ethernet,
     ) -> Result<Inbound, Reason> {
-        let unicast_to_us = e.dst == table.mac() || e.dst.node() == Some(table.own());
+        let unicast_to_us = table.is_ours(e.dst);
         if !unicast_to_us && !e.dst.is_group() && (e.dst.node().is_some() || !table.policy().learn) {
             return Err(Reason::NotForUs);
         }

@@ -117,6 +117,11 @@ impl Table {
         }
     }
 
+    /// Whether that is the address of our interface, or the computed one of this node.
+    pub fn is_ours(&self, to: Mac) -> bool {
+        to == self.mac || to.node() == Some(self.own)
+    }
+
     /// Our own node.
     pub const fn own(&self) -> NodeId {
         self.own

@@ -103,6 +103,21 @@ impl Netns {
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(Error::io(what()))
     }
 
+    /// A count of the kernel's network stack, as `/proc/net/netstat` has it: `kernel_count("TcpExt", "TCPDSACKRecv")`.
+    ///
+    /// # Errors
+    /// The system refuses, or has no such count.
+    pub fn kernel_count(&self, group: &str, name: &str) -> Result<u64> {
+        let text = self.inside(|| fs::read_to_string("/proc/thread-self/net/netstat"))?;
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(group)?.strip_prefix(": "));
+        let found = match (lines.next(), lines.next()) {
+            (Some(names), Some(counts)) => names.split(' ').zip(counts.split(' ')).find(|(other, _)| *other == name),
+            _ => None,
+        };
+        let wrong = || Error::unexpected(format!("the kernel has no count {group} {name}"));
+        found.and_then(|(_, count)| count.parse().ok()).ok_or_else(wrong)
+    }
+
     /// `ip ARGS` in this namespace.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use crate::topology::{mesh, udp_pair};
 use minet_tests::{Config, Net, Node, Result, SOON, eventually, run};
 use serde_json::Value;
-use std::{os::unix::net::UnixDatagram, process::Command, time::Duration};
+use std::{fs, os::unix::net::UnixDatagram, process::Command, time::Duration};
 
 #[test]
 fn every_question_has_an_answer_for_people_and_programs() -> Result<()> {
@@ -108,5 +108,29 @@ fn a_name_is_enough_and_readiness_is_told() -> Result<()> {
     process.signal(rustix::process::Signal::INT);
     let status = process.wait(Duration::from_secs(5))?;
     assert!(status.is_some_and(|status| status.success()), "{status:?}");
+    Ok(())
+}
+
+/// Lanes are bound to the processors that were named; the control thread is not.
+#[test]
+fn lanes_run_where_they_are_told() -> Result<()> {
+    let net = Net::new()?;
+    let space = net.space("a")?;
+    for (cpus, allowed) in [("cpus = [0]", Some("0")), ("cpus = [1]", Some("1")), ("", None)] {
+        let mut node = Node::start(&net, &space, Config { extra: cpus.into(), ..Config::new("a", 1) })?;
+        let mut lanes = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", node.pid())).unwrap() {
+            let task = task.unwrap().path();
+            let status = fs::read_to_string(task.join("status")).unwrap();
+            let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
+            let is_lane = fs::read_to_string(task.join("comm")).unwrap().starts_with("lane-");
+            lanes += u32::from(is_lane);
+            if let Some(allowed) = allowed {
+                assert_eq!(list == allowed, is_lane, "{status}");
+            }
+        }
+        assert!(lanes > 0);
+        node.stop()?;
+    }
     Ok(())
 }

@@ -28,6 +28,10 @@ fn counters_equal_those_of_the_kernel() -> Result<()> {
         run.clone().with(&["-R"]).run(a.space())?;
         run.udp(64, "10M").run(a.space())?;
         nodes.iter().try_for_each(equal)?;
+        if udp {
+            let (merged, foretold) = (b.count("counters/merged-parts")?, b.count("counters/foretold")?);
+            assert!(foretold > merged / 2 && foretold < merged, "{foretold} of {merged} parts were not parsed");
+        }
         let kernel = b.space().traffic("minet0")?;
         assert!(kernel.rx_packets > 1000 && kernel.tx_packets > 1000, "{kernel:?}");
     }

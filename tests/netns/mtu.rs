@@ -1,8 +1,8 @@
 //! Frames that are larger or smaller than usual.
 
 use crate::topology::{joined, mesh_of, udp_configs, udp_spaces};
-use minet_tests::{Iperf, Net, Node, Ping, Result};
-use std::time::Duration;
+use minet_tests::{Iperf, Listener, Net, Node, Ping, Result, SOON, eventually};
+use std::{net::UdpSocket, time::Duration};
 
 /// Pings of exactly this many bytes of IP, never cut.
 fn whole(from: &Node, to: &Node, bytes: usize) -> Result<()> {
@@ -56,4 +56,31 @@ fn a_peer_with_a_smaller_mtu_is_reached() -> Result<()> {
     // May be cut: the kernel has learned the size and cuts.
     assert!(ping(&[])?.received >= 2);
     Ok(())
+}
+
+/// Members of one segment with MTUs of 65000 and 1500, as one host's memory and UDP have by default: frames to a group reach
+/// those that take them, and what one member cannot take is counted.
+#[test]
+fn a_group_of_members_with_two_mtus() -> Result<()> {
+    let net = Net::new()?;
+    let nodes = mesh_of(&net, 3, |config| if config.id == 3 { config } else { config.mtu(65_000) })?;
+    let (group, port) = ("239.7.7.8".parse().unwrap(), 5008);
+    let address = |node: &Node| node.config().ipv4().parse().unwrap();
+    let join = |node: &Node| Listener::join(node.space(), group, port, address(node));
+    let (large, small) = (join(&nodes[1])?, join(&nodes[2])?);
+    let send = |bytes: usize| -> Result<()> {
+        nodes[0].space().inside(|| {
+            let socket = UdpSocket::bind((nodes[0].config().ipv4(), 0))?;
+            socket.send_to(&vec![0; bytes], (group, port)).map(drop)
+        })
+    };
+    let count = || nodes[0].count("drops/too-long");
+    let before = count()?;
+    send(1000)?;
+    for listener in [&large, &small] {
+        assert_eq!(listener.receive(1, SOON)?, [0]);
+    }
+    send(40_000)?;
+    assert_eq!(large.receive(1, SOON)?, [0]);
+    eventually(SOON, "a drop for the member that takes less", || Ok((count()? > before).then_some(())))
 }

@@ -124,6 +124,48 @@ fn of_two_living_nodes_of_one_number_one_gives_way() {
     }
 }
 
+/// Three living nodes of one number in a row: two give way, and nobody tells records at line rate until then.
+///
+/// ```text
+///   0 -- 1 -- 3 -- 5
+///             |    |
+///             2    4        2 and 4 have the number of 0
+/// ```
+///
+/// `PROTOCOL 4.7`.
+#[test]
+fn of_three_living_nodes_of_one_number_two_give_way() {
+    for (seed, loss) in [(1, 0), (2, 0), (3, 0), (4, 100), (5, 100)] {
+        let mut w = World::with(seed, 2);
+        let (two, three) = (impostor(&mut w, 0), w.add());
+        let (four, five) = (impostor(&mut w, 0), w.add());
+        w.stations[four].config.name = Name::new("another").unwrap();
+        w.start(four, false);
+        w.line(&[0, 1]);
+        w.line(&[two, three]);
+        w.line(&[four, five]);
+        w.run(Duration::from_secs(3));
+        let announced = |w: &World| w.said.get(&(0, 5)).copied().unwrap_or(0);
+        let before = announced(&w);
+        for (a, b) in [(1, three), (three, five)] {
+            w.join_with(Cable { faults: Faults { loss, ..Faults::default() }, ..Cable::new(a, b) });
+        }
+        w.run(Duration::from_secs(15));
+        let winner = *[0, two, four].iter().max_by_key(|s| w.stations[**s].config.incarnation.get()).unwrap();
+        for place in [0, two, four] {
+            let live = w.stations[place].node.links().filter(|l| l.is_live()).count();
+            w.check(live == usize::from(place == winner), format_args!("station {place} has {live} links"));
+        }
+        let life = w.stations[winner].config.incarnation;
+        for place in [1, three, five] {
+            let known = w.stations[place].node.member(w.stations[winner].id()).map(|m| m.incarnation);
+            w.check(known == Some(life), format_args!("station {place} knows {known:?}"));
+        }
+        let said = announced(&w) - before;
+        w.check(said < 1_000, format_args!("{said} announcements"));
+    }
+}
+
 /// A node that came back with its clock set back, over another cable: its old record does not survive.
 #[test]
 fn a_record_of_an_older_life_does_not_survive() {

@@ -162,6 +162,9 @@ pub struct Link {
     /// The peer is asked for its digest then.
     pub(crate) ask_at: Option<Time>,
     pub(crate) sync_wait: Duration,
+    /// Until when the peer's last size counts, and the one it told since.
+    size_until: Time,
+    size_next: Option<u32>,
     /// When the peer is told again what this end takes now, and how often yet.
     tell: Option<(Time, u8)>,
     /// What the peer has and this node does not keep.
@@ -197,6 +200,8 @@ impl Link {
             sync_at: None,
             ask_at: None,
             sync_wait: SYNC_FIRST,
+            size_until: now,
+            size_next: None,
             tell: None,
             aside: Aside::default(),
         }
@@ -265,7 +270,8 @@ impl Link {
             LinkState::Up | LinkState::Quiesced => {
                 let heartbeat = self.last_sent + me.interval;
                 let tell = self.tell.map(|(at, _)| at);
-                [Some(heartbeat), self.deadline(me), self.sync_at, self.ask_at, tell].into_iter().flatten().min()
+                let size = self.size_next.map(|_| self.size_until);
+                [Some(heartbeat), self.deadline(me), self.sync_at, self.ask_at, tell, size].into_iter().flatten().min()
             }
         }
     }
@@ -289,6 +295,7 @@ impl Link {
         self.sync_at = None;
         self.ask_at = None;
         self.tell = None;
+        self.size_next = None;
         self.aside.clear();
         self.greet_at = now;
         self.greet_wait = GREET_FIRST;
@@ -395,15 +402,26 @@ impl Link {
         present
     }
 
-    /// Takes what an acceptable peer said of itself. Returns whether the link came up with it.
-    pub(crate) fn meet(&mut self, now: Time, node: NodeId, session: u32, hello: &Hello) -> bool {
+    /// Takes what an acceptable peer said of itself; another size of message once in `pace`, else when that is over.
+    /// Returns whether the link came up with it.
+    pub(crate) fn meet(&mut self, now: Time, node: NodeId, session: u32, hello: &Hello, pace: Duration) -> bool {
         self.heard(now);
+        let mut told = hello.message;
+        self.size_next = None;
+        if let Some(old) = self.peer.as_ref().filter(|old| self.is_live() && old.told != told) {
+            if self.size_until > now {
+                self.size_next = Some(told);
+                told = old.told;
+            } else {
+                self.size_until = now + pace;
+            }
+        }
         self.peer = Some(LinkPeer {
             node,
             name: hello.name.clone(),
             incarnation: hello.incarnation,
-            message: hello.message.min(self.spec.message),
-            told: hello.message,
+            message: told.min(self.spec.message),
+            told,
             session,
             interval: Duration::from_millis(u64::from(hello.interval_ms.max(1))),
         });
@@ -412,6 +430,18 @@ impl Link {
             self.enter(now, LinkState::Up, Reason::Greeted);
         }
         up
+    }
+
+    /// Takes the last size that the peer told, if it is due. Returns whether the link's size is another one by that.
+    pub(crate) fn take_size(&mut self, now: Time, pace: Duration) -> bool {
+        if !self.is_live() || self.size_until > now {
+            return false;
+        }
+        let (Some(told), Some(peer)) = (self.size_next.take(), &mut self.peer) else { return false };
+        self.size_until = now + pace;
+        peer.told = told;
+        let old = core::mem::replace(&mut peer.message, told.min(self.spec.message));
+        old != peer.message
     }
 
     /// The carrier takes messages of another size from now on; the peer is to know. Returns whether the link's size is

@@ -22,8 +22,12 @@ impl Entry {
     }
 }
 
-/// Versions beyond this are lies: nobody could write a newer one.
-const VERSION_MOST: u64 = 1 << 63;
+/// The highest version there is.
+pub(crate) const VERSION_MOST: u64 = 1 << 63;
+/// Who finds another record of its number writes one of a version so much higher: more than one life uses up.
+pub(crate) const LEAP: u64 = 1 << 20;
+/// Versions beyond this are taken from the member's own side alone: whatever another tells, the member can write a newer one.
+pub(crate) const VERSION_TOLD: u64 = VERSION_MOST - 2 * LEAP;
 
 /// Most members that a node keeps.
 pub(crate) const MEMBERS: usize = 4096;
@@ -113,10 +117,7 @@ impl Registry {
         }
         let partial = self.partials.remove(&link)?;
         let record = Record::parse(&partial.bytes).ok()?;
-        let right = record.version <= VERSION_MOST
-            && record.node == partial.node
-            && record.version == partial.version
-            && is_ordered(&record.neighbours);
+        let right = record.node == partial.node && record.version == partial.version && is_ordered(&record.neighbours);
         right.then(|| Entry { record, bytes: partial.bytes.into() })
     }
 

@@ -75,7 +75,7 @@ mod tests {
         w.run(Duration::from_secs(1));
     }
 
-    /// Node 2 lies; 1, 3 and 4 are honest, and 5 comes late: `2 -- 1 -- 3 -- 4`, `5 -- 1`. `PROTOCOL 4.8`.
+    /// Node 2 lies; 1, 3 and 4 are honest, and 5 comes late: `2 -- 1 -- 3 -- 4`, `5 -- 1`. `PROTOCOL 4.9`.
     fn a_liar_fills_nothing(members: u32, addresses: usize) {
         let mut w = World::new(5);
         for (a, b) in [(1, 2), (1, 3), (3, 4)] {

@@ -95,15 +95,29 @@ impl Node {
     /// Takes part of a record. A whole one waits until [`Node::settle`]: many often come together, and finding the ways
     /// once is enough for all.
     pub(super) fn handle_announce(&mut self, now: Time, id: LinkId, part: &Announce<'_>) {
+        if part.version > registry::VERSION_MOST {
+            self.counts.high_version += 1;
+            return;
+        }
         let Some(entry) = self.registry.assemble(id, part) else { return };
         if entry.record.node == self.me.node {
             return self.handle_own_record(now, &entry.record);
+        }
+        if entry.record.version > registry::VERSION_TOLD && !self.is_on_way_to(entry.record.node, id) {
+            self.counts.high_version += 1;
+            return;
         }
         self.news.push((id, entry));
         self.news_at.get_or_insert(now);
         if self.news.len() >= NEWS {
             self.settle(now);
         }
+    }
+
+    /// Whether the way to a member begins at a link's peer. While nobody knows a way, it may be anybody's.
+    fn is_on_way_to(&self, node: NodeId, link: LinkId) -> bool {
+        let peer = self.links.get(&link).and_then(Link::peer).map(|p| p.node);
+        self.routes.get(&node).is_none_or(|route| Some(route.via) == peer)
     }
 
     /// Takes up the records that came: keeps those whose members can be reached, tells of them and passes them on.
@@ -162,11 +176,14 @@ impl Node {
         if record.version < self.version || (record.version == self.version && own == other) {
             return;
         }
-        if own != other {
-            return self.handle_rival(now, record);
+        if record.version > registry::VERSION_MOST - registry::LEAP {
+            // To go beyond would leave this node no room for changes of its own.
+            self.counts.high_version += 1;
+        } else if own == other {
+            self.overwrite(now, record.version + 1);
+        } else {
+            self.handle_rival(now, record);
         }
-        self.version = record.version;
-        self.rewrite_own_record(now);
     }
 
     /// Writes this node's record anew if something in it changed, and tells everybody.
@@ -181,6 +198,7 @@ impl Node {
     pub(super) fn rewrite_own_record(&mut self, now: Time) {
         self.version = self.version.saturating_add(1);
         self.registry.insert(Entry::new(self.own_record()));
+        self.rivals.wrote();
         self.flood(now, self.me.node, None);
     }
 

@@ -21,7 +21,7 @@ impl Node {
         let Some(link) = self.links.get_mut(&id) else { return };
         let told = link.peer().map(|p| p.session);
         let size = link.peer().map(|p| p.message).filter(|_| link.is_live());
-        let up = link.meet(now, source, session, hello);
+        let up = link.meet(now, source, session, hello, self.me.interval);
         let resized = size.is_some_and(|old| link.peer().is_some_and(|p| p.message != old));
         let proven = hello.echo == link.session;
         if hello.greeting && (link.is_live() || !proven || told != Some(session)) {
@@ -31,6 +31,7 @@ impl Node {
             self.tell_size(now, id);
         }
         if up {
+            self.rivals.forget_winner();
             self.events.push_back(Event::LinkUp { link: id, peer: source });
             self.choose_links(now);
             self.send_registry(now, id);

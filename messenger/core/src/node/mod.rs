@@ -15,7 +15,7 @@ mod service;
 use crate::{
     Incarnation, LinkId, Name, NodeId, Time,
     link::{Identity, Link, LinkSpec, LinkState, Outbox, Reason, Transmit},
-    registry::{Entry, Registry},
+    registry::{Entry, Registry, VERSION_TOLD},
     route::{self, Route},
     wire::{Attachment, Header, Kind, LinkBody, Record, Refusal},
 };
@@ -169,6 +169,10 @@ pub struct Counts {
     pub no_port: u64,
     /// Records of members for which there was no room.
     pub no_room: u64,
+    /// Records of a version that only the member itself may have written, from elsewhere.
+    pub high_version: u64,
+    /// Came while this node stays away, since another has its number.
+    pub away: u64,
     /// Passed on.
     pub relayed: u64,
 }
@@ -200,7 +204,7 @@ impl Node {
             news: Vec::new(),
             news_at: None,
             attachments: Vec::new(),
-            version: config.version,
+            version: config.version.min(VERSION_TOLD),
             rivals: rival::Rivals::default(),
             departed: VecDeque::new(),
             out: VecDeque::new(),
@@ -343,6 +347,7 @@ impl Node {
     /// Takes a message that came in on a link; frames are the data link's and do not come here.
     pub fn handle_message(&mut self, now: Time, id: LinkId, message: &[u8]) {
         if self.away_until(now).is_some() {
+            self.counts.away += 1;
             return;
         }
         let header = match Header::parse(message) {
@@ -418,6 +423,7 @@ impl Node {
         }
         self.last_run = now;
         self.settle(now);
+        self.overwrite_if_due(now);
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
             let Some(link) = self.links.get_mut(&id) else { continue };
@@ -430,6 +436,9 @@ impl Node {
             let digest = self.registry.digest();
             if let Some(link) = self.links.get_mut(&id) {
                 link.speak(now, &self.me, digest, &mut self.out);
+                if link.take_size(now, self.me.interval) {
+                    self.tell_size(now, id);
+                }
             }
             self.compare_registry(now, id);
         }
@@ -437,7 +446,8 @@ impl Node {
 
     /// When [`Node::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.links.values().filter_map(|l| l.timeout(&self.me)).chain(self.news_at).min()
+        let links = self.links.values().filter_map(|l| l.timeout(&self.me));
+        links.chain(self.news_at).chain(self.rivals.overwrite_at()).min()
     }
 
     /// The next message to hand to a carrier.
@@ -557,5 +567,7 @@ impl Node {
     }
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

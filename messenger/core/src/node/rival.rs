@@ -9,6 +9,7 @@ use super::{Event, Node};
 use crate::{
     Incarnation, LinkId, Name, Time,
     link::Reason,
+    registry::{LEAP, VERSION_TOLD},
     wire::{LinkBody, Record, Refusal},
 };
 use alloc::vec::Vec;
@@ -17,8 +18,10 @@ use core::time::Duration;
 /// Another record of this node's number that comes so often is somebody's who lives. Leavings of one earlier life are
 /// fewer: each time, this node's version is raised beyond what that life can have written.
 const PROOF: u8 = 3;
-/// Versions that one life does not use up.
-const LEAP: u64 = 1 << 20;
+/// How many lives, and names, are remembered.
+const LIVES: usize = 4;
+/// A node writes over records of its number so often at the most.
+const OVERWRITE_EVERY: Duration = Duration::from_millis(100);
 /// How long who gave way stays away: at first, and after it happened again and again.
 const AWAY_FIRST: Duration = Duration::from_secs(30);
 const AWAY_LONGEST: Duration = Duration::from_secs(300);
@@ -28,16 +31,49 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// What a node knows of others of its number.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rivals {
-    /// Whose record was overwritten last, and how often.
-    met: Option<(Incarnation, u8)>,
-    /// Who was told of last, and when.
-    told: Option<(Name, Time)>,
+    /// Whose records were overwritten, and how often; the latest last.
+    met: Vec<(Incarnation, u8)>,
+    /// Who was told of, and when; the latest last.
+    told: Vec<(Name, Time)>,
     away: Option<Away>,
+    /// Nothing is written over before then.
+    calm_until: Option<Time>,
+    /// This node's record is to be written then.
+    is_due: bool,
+}
+
+impl Rivals {
+    /// When this node's record is to be written, if it is.
+    pub(super) fn overwrite_at(&self) -> Option<Time> {
+        self.calm_until.filter(|_| self.is_due)
+    }
+
+    /// This node's record was written.
+    pub(super) fn wrote(&mut self) {
+        self.is_due = false;
+    }
+
+    /// This node was let in again: nobody won over it any more.
+    pub(super) fn forget_winner(&mut self) {
+        if let Some(away) = &mut self.away {
+            away.rival = None;
+        }
+    }
+
+    /// Notes that another life's record is overwritten; returns how often it was by now.
+    fn meet(&mut self, life: Incarnation) -> u8 {
+        let before = self.met.iter().position(|(who, _)| *who == life).map_or(0, |at| self.met.remove(at).1);
+        if self.met.len() >= LIVES {
+            self.met.remove(0);
+        }
+        self.met.push((life, before.saturating_add(1)));
+        before.saturating_add(1)
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Away {
-    rival: Name,
+    rival: Option<Name>,
     until: Time,
     wait: Duration,
 }
@@ -45,7 +81,7 @@ struct Away {
 impl Node {
     /// The living node that has this node's number and to which this node gave way: it has no link since.
     pub fn rival(&self) -> Option<&Name> {
-        self.rivals.away.as_ref().map(|a| &a.rival).filter(|_| self.conduits.is_empty())
+        self.rivals.away.as_ref().and_then(|a| a.rival.as_ref()).filter(|_| self.conduits.is_empty())
     }
 
     /// Until when it takes no part, if it gave way to another node of its number.
@@ -55,34 +91,49 @@ impl Node {
 
     /// Tells that another node has this one's number; of the same one once a minute.
     pub(super) fn tell_duplicate(&mut self, now: Time, name: &Name) {
-        let told = self.rivals.told.as_ref();
-        if told.is_none_or(|(who, at)| who != name || now.since(*at) >= TELL_EVERY) {
-            self.rivals.told = Some((name.clone(), now));
+        let told = &mut self.rivals.told;
+        told.retain(|(_, at)| now.since(*at) < TELL_EVERY);
+        if told.len() < LIVES && told.iter().all(|(who, _)| who != name) {
+            told.push((name.clone(), now));
             self.events.push_back(Event::DuplicateNode { name: name.clone() });
         }
     }
 
     /// A record of this node's number, newer than its own, that another life wrote: writes over it, or gives way.
     pub(super) fn handle_rival(&mut self, now: Time, record: &Record) {
-        let before = self.rivals.met.filter(|(who, _)| *who == record.incarnation).map_or(0, |(_, times)| times);
-        let times = before.saturating_add(1);
-        self.rivals.met = Some((record.incarnation, times));
-        if times >= PROOF {
+        if self.rivals.meet(record.incarnation) >= PROOF {
             self.tell_duplicate(now, &record.name);
             if (self.me.incarnation.get(), &self.me.name) < (record.incarnation.get(), &record.name) {
                 return self.give_way(now, &record.name);
             }
         }
-        self.version = record.version.saturating_add(LEAP);
-        self.rewrite_own_record(now);
+        // Beyond what others may tell, every step counts.
+        let leap = record.version.saturating_add(LEAP);
+        self.overwrite(now, if leap < VERSION_TOLD { leap } else { record.version.max(VERSION_TOLD) + 1 });
+    }
+
+    /// Writes this node's record with a version of at least that: at once, or when the last such time is long enough ago.
+    pub(super) fn overwrite(&mut self, now: Time, version: u64) {
+        // What is met meanwhile counts once, and a change of this node's own is written with a version beyond it.
+        self.version = version;
+        self.rivals.is_due = true;
+        self.overwrite_if_due(now);
+    }
+
+    pub(super) fn overwrite_if_due(&mut self, now: Time) {
+        if self.rivals.is_due && self.rivals.calm_until.is_none_or(|until| until <= now) {
+            self.rivals.calm_until = Some(now + OVERWRITE_EVERY);
+            self.rewrite_own_record(now);
+        }
     }
 
     fn give_way(&mut self, now: Time, rival: &Name) {
         let recent = self.rivals.away.as_ref().filter(|a| now.since(a.until) < AWAY_LONGEST);
         let wait = recent.map_or(AWAY_FIRST, |a| (a.wait * 2).min(AWAY_LONGEST));
         let until = now + wait;
-        self.rivals.away = Some(Away { rival: rival.clone(), until, wait });
-        self.rivals.met = None;
+        self.rivals.away = Some(Away { rival: Some(rival.clone()), until, wait });
+        self.rivals.met.clear();
+        self.rivals.is_due = false;
         let all: Vec<LinkId> = self.links.keys().copied().collect();
         for id in all {
             if let Some(link) = self.links.get_mut(&id).filter(|l| l.is_live()) {

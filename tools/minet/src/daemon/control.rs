@@ -337,7 +337,9 @@ impl Control {
                     }
                 }
                 Event::LinkResized { link, peer, message } => {
-                    log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
+                    if self.wires.get_mut(link).is_some_and(|wire| wire.tells_size(Instant::now())) {
+                        log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
+                    }
                 }
                 Event::LinkClosed { link, .. } => {
                     self.close_wire(link, poll);

@@ -159,6 +159,8 @@ impl Reporter<'_> {
             ("hop-limit", c.hop_limit),
             ("no-port", c.no_port),
             ("no-room", c.no_room),
+            ("high-version", c.high_version),
+            ("away", c.away),
             ("relayed", c.relayed),
             ("inbox-full", self.inbox.dropped()),
         ];

@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 /// Channels of one carrier at one time.
@@ -27,9 +28,23 @@ pub(super) struct Wire {
     /// One a lane.
     activity: Vec<Arc<Activity>>,
     seen: (u64, u64),
+    /// When people were last told of another size of message.
+    told: Option<Instant>,
 }
 
+/// People are told of another size of message so often at the most.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
 impl Wire {
+    /// Whether people are to be told that messages are of another size now: of one link once a minute.
+    pub(super) fn tells_size(&mut self, now: Instant) -> bool {
+        let tells = self.told.is_none_or(|at| now.duration_since(at) >= TELL_EVERY);
+        if tells {
+            self.told = Some(now);
+        }
+        tells
+    }
+
     /// Frames sent and received.
     pub(super) fn traffic(&self) -> (u64, u64) {
         self.activity
@@ -59,6 +74,10 @@ pub(super) struct Wires {
 impl Wires {
     pub(super) fn get(&self, link: LinkId) -> Option<&Wire> {
         self.by_link.get(&link)
+    }
+
+    pub(super) fn get_mut(&mut self, link: LinkId) -> Option<&mut Wire> {
+        self.by_link.get_mut(&link)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Wire)> {
@@ -137,6 +156,18 @@ impl Wires {
     }
 
     pub(super) fn new_wire(carrier: usize, channel: u32, address: String) -> Wire {
-        Wire { carrier, channel, address, socket: None, life: None, activity: Vec::new(), seen: (0, 0) }
+        Wire { carrier, channel, address, socket: None, life: None, activity: Vec::new(), seen: (0, 0), told: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_size_is_told_once_a_minute() {
+        let (mut wire, start) = (Wires::new_wire(0, 0, String::new()), Instant::now());
+        let told: Vec<u64> = (0..150).filter(|s| wire.tells_size(start + Duration::from_secs(*s))).collect();
+        assert_eq!(told, [0, 60, 120]);
     }
 }

@@ -5,7 +5,7 @@
 //! what was checked is what is sent.
 
 use super::{
-    Inbox, Port, Report, Work,
+    Inbox, Port, Report,
     dispatch::{Dispatch, Outcome, Unsent},
     egress::{frame, write, write_answer},
     outlet::Outlet,
@@ -54,6 +54,8 @@ struct Run {
     source: u32,
     /// The member it is relayed to, with its header; `None` for our own interface.
     relay: Option<(usize, Header)>,
+    /// What follows need not be judged again: it is relayed, or for this node alone. Of others, each counts against a limit.
+    steady: bool,
     /// The header of each part in the middle.
     middle: [u8; Header::LEN],
 }
@@ -89,7 +91,7 @@ impl Ingress {
         }
     }
 
-    /// Takes one batch of every carrier; what there was.
+    /// Takes one batch of every carrier; whether there was anything.
     pub(super) fn turn(
         &mut self,
         now: Time,
@@ -97,8 +99,8 @@ impl Ingress {
         ports: &mut [Port],
         outlet: &mut Outlet,
         inbox: &Inbox,
-    ) -> Work {
-        let mut work = Work::None;
+    ) -> bool {
+        let mut worked = false;
         for at in 0..outlet.count() {
             let mut counted: ArrayVec<(Channel, u64), 8> = ArrayVec::new();
             if let Some(carrier) = outlet.carrier(at) {
@@ -113,7 +115,7 @@ impl Ingress {
                 if batch.is_empty() {
                     continue;
                 }
-                work = work.max(Work::Messages);
+                worked = true;
                 self.batch(now, snapshot, ports, inbox, at, &batch, &mut counted);
                 drop(batch);
                 if let Some(carrier) = outlet.carrier(at) {
@@ -123,15 +125,12 @@ impl Ingress {
                     }
                 }
             }
-            if !counted.is_empty() {
-                work = Work::Frames;
-            }
             for (channel, n) in counted {
                 outlet.heard(at, channel, n);
             }
             self.pass_on(now, snapshot, ports, outlet);
         }
-        work
+        worked
     }
 
     #[allow(clippy::too_many_arguments, reason = "what a lane has at hand, passed on from one step to the next")]
@@ -179,7 +178,7 @@ impl Ingress {
         received: &Received<'_>,
         counted: &mut ArrayVec<(Channel, u64), 8>,
     ) -> bool {
-        let Some(run) = &self.run else { return false };
+        let Some(run) = self.run.as_ref().filter(|run| run.steady) else { return false };
         let Some(merger) = self.mergers.get_mut(run.port) else { return false };
         let Some((shown, total)) = merger.next() else { return false };
         if received.origin != Origin::Channel(run.channel) || received.bytes.len() != Header::LEN + total {
@@ -195,10 +194,9 @@ impl Ingress {
         if let Some((_, n)) = counted.iter_mut().find(|(c, _)| *c == run.channel) {
             *n += 1;
         }
-        if run.relay.is_some()
-            && let Some(port) = ports.get_mut(run.port)
-        {
-            port.switch.counters.relayed += 1;
+        if let Some(port) = ports.get_mut(run.port) {
+            port.switch.counters.foretold += 1;
+            port.switch.counters.relayed += u64::from(run.relay.is_some());
         }
         true
     }
@@ -243,7 +241,8 @@ impl Ingress {
         let mut middle = [0; Header::LEN];
         let flags = header.flags.without(Flags::FIRST).with(Flags::MORE);
         let _ = Header { flags, ..*header }.emit(&mut middle);
-        let run = Run { port: at, carrier, channel, source: header.source, relay, middle };
+        let steady = relay.is_some() || shown.destination().is_some_and(|to| table.is_ours(to));
+        let run = Run { port: at, carrier, channel, source: header.source, relay, steady, middle };
         if self.run.is_some_and(|held| !held.same_way(&run)) || header.flags.has(Flags::SLICE) {
             self.flush(ports, batch);
         }

@@ -71,17 +71,6 @@ pub(crate) struct Lane {
     rest: Rest,
 }
 
-/// What one round was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Work {
-    /// Nothing.
-    None,
-    /// Messages of the control thread.
-    Messages,
-    /// Frames.
-    Frames,
-}
-
 /// Frames of an interface taken in one round.
 const BURST: usize = 32;
 
@@ -112,9 +101,9 @@ impl Lane {
             if stop {
                 break;
             }
-            let work = self.turn();
-            if work > Work::None {
-                self.rest.worked(work == Work::Frames);
+            let worked = self.turn();
+            if worked {
+                self.rest.worked();
                 if self.sharing.due(&self.mailbox, &self.ports, &self.outlet, false) {
                     self.tell_sightings();
                 }
@@ -131,8 +120,8 @@ impl Lane {
         self.sharing.due(&self.mailbox, &self.ports, &self.outlet, true);
     }
 
-    /// One round; what there was to do.
-    fn turn(&mut self) -> Work {
+    /// One round; whether there was anything to do.
+    fn turn(&mut self) -> bool {
         let now = self.clock.now();
         let snapshot = self.snapshot.load();
         let came = self.ingress.turn(now, snapshot, &mut self.ports, &mut self.outlet, &self.inbox);
@@ -141,7 +130,7 @@ impl Lane {
         if self.outlet.take_narrow() {
             self.inbox.push(Report::TooLong);
         }
-        if went { Work::Frames } else { came }
+        came || went
     }
 
     /// Does what the control thread wants; whether that is to stop.
