@@ -81,7 +81,7 @@ fn version_completion_and_manual_are_made() -> Result<()> {
     }
     let dir = net.subdir("man")?;
     said(&["man", &dir.display().to_string()])?;
-    let pages = std::fs::read_dir(&dir).unwrap().count();
+    let pages = fs::read_dir(&dir).unwrap().count();
     assert!(pages >= 9, "{pages} pages");
     Ok(())
 }

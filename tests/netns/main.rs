@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
 mod bad_input;
+mod bare_machine;
 mod behind;
 mod command;
 mod counters;
@@ -9,6 +10,7 @@ mod crash;
 mod ethernet;
 mod harness;
 mod hostile;
+mod iop;
 mod life;
 mod load;
 mod mtu;

@@ -6,6 +6,7 @@
 //! ```
 
 mod address;
+mod iop;
 mod trust;
 
 use messenger_core::{Name, NameError, NodeId};
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use address::Cidr;
+pub use iop::{IOP_IMAGE, Iop};
 pub use trust::{STATE_DIR, TrustConfig};
 
 use trust::{PeerFile, TrustFile};
@@ -122,6 +124,8 @@ pub struct Config {
     pub miss_limit: u32,
     /// The interfaces.
     pub segments: Vec<Segment>,
+    /// The I/O processors it starts.
+    pub iops: Vec<Iop>,
 }
 
 /// Where sockets are unless told otherwise.
@@ -164,6 +168,8 @@ struct File {
     link: LinkFile,
     #[serde(default)]
     segment: Vec<SegmentFile>,
+    #[serde(default)]
+    iop: Vec<iop::IopFile>,
 }
 
 #[derive(Default, Deserialize)]
@@ -233,6 +239,10 @@ pub struct Overrides {
     pub cpus: Vec<usize>,
     /// `--pcap`
     pub pcap: Option<PathBuf>,
+    /// `--iop`, in addition to the file's
+    pub iops: Vec<String>,
+    /// `--iop-image`, of all of them
+    pub iop_image: Option<PathBuf>,
 }
 
 impl Config {
@@ -340,7 +350,9 @@ impl Config {
             let twice = segments.iter().take(i).any(|t| t.name == s.name || t.interface == s.interface);
             check("segment", &s.name, !twice, "every segment needs a name and an interface of its own")?;
         }
+        let iops = iop::iops(file.iop, &over.iops, over.iop_image.as_ref(), (&name, id))?;
         Ok(Config {
+            iops,
             id,
             fabric,
             run_dir: over.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
@@ -447,5 +459,7 @@ mod tests {
         assert_eq!(Config::from_toml(&twice).unwrap().peers.len(), 1);
         assert!(error("name='a'\n[shm]\nring_kib=1000").contains("power of two"));
         assert!(error("name='a'\n[[segment]]\n[[segment]]").contains("of its own"));
+        assert!(error("name='a'\n[[iop]]\nname='a'").contains("of its own"));
+        assert!(error("name='a'\n[[iop]]\nid=3").contains("iop.name"));
     }
 }

@@ -19,5 +19,7 @@ mod lane;
 mod snapshot;
 pub mod trust;
 
-pub use config::{Cidr, Config, ConfigError, FABRIC, Mode, Overrides, RUN_DIR, STATE_DIR, Segment, TrustConfig};
+pub use config::{
+    Cidr, Config, ConfigError, FABRIC, IOP_IMAGE, Iop, Mode, Overrides, RUN_DIR, STATE_DIR, Segment, TrustConfig,
+};
 pub use daemon::{DaemonError, run};

@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use crate::control::{self, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport};
+use crate::control::{self, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport};
 use std::fmt::Write;
 
 /// Columns as wide as their longest cell; the first row is the heading.
@@ -79,6 +79,22 @@ pub(super) fn status(r: &StatusReport) -> String {
         ]);
     }
     out + &columns(&rows)
+}
+
+pub(super) fn iops(r: &IopsReport) -> String {
+    let mut rows = vec![heading(["name", "id", "state", "lives", "process", "reason", "last words"])];
+    for i in &r.iops {
+        rows.push(vec![
+            i.name.clone(),
+            i.id.to_string(),
+            i.state.clone(),
+            i.lives.to_string(),
+            dash(i.pid),
+            i.reason.clone(),
+            dash(i.last_words.as_ref()),
+        ]);
+    }
+    columns(&rows)
 }
 
 pub(super) fn nodes(r: &NodesReport) -> String {

@@ -1,8 +1,12 @@
 //! The control thread: waits for whatever happens, lets the core conclude from it, and follows that up.
 
+mod pings;
+mod processors;
+
 use super::{
     DaemonError, Lanes, SHM, UDP,
     interface::Attached,
+    iops::Iops,
     local::{Local, Met},
     paths::Paths,
     publish,
@@ -14,7 +18,7 @@ use super::{
 use crate::{
     Config,
     clock::Clock,
-    control::{Ask, Asked, PingReport, Server},
+    control::{Ask, Asked, Server},
     lane::{Command, Inbox, Report},
     snapshot::Snapshot,
 };
@@ -26,6 +30,7 @@ use messenger_core::{
 };
 use minet::{Learned, Stations};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
+use pings::Asking;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -44,6 +49,7 @@ impl Tokens {
     const WATCH: Token = Token(3);
     pub(super) const CONTROL: Token = Token(4);
     const INTERFACES: usize = 16;
+    const IOPS: usize = 512;
     /// Meetings and lifelines count up from here; clients of the control socket from far above.
     pub(super) const LOCAL: usize = 1024;
     pub(super) const CLIENTS: usize = 1 << 40;
@@ -58,8 +64,6 @@ const PRIORITY: [u8; 2] = [10, 30];
 const REPORTS: usize = 256;
 /// Strangers that may be greeting at one time.
 const STRANGERS: usize = 256;
-/// How long `minet ping` waits for one answer.
-const PING_PATIENCE: Duration = Duration::from_secs(1);
 /// How often silent stations are forgotten.
 const EXPIRE: Duration = Duration::from_secs(10);
 
@@ -76,19 +80,13 @@ pub(super) struct Control {
     snapshot: Arc<ArcSwap<Snapshot>>,
     inbox: Arc<Inbox>,
     local: Local,
+    iops: Iops,
     server: Server,
     sealing: Option<Sealing>,
     pings: BTreeMap<u64, Asking>,
     expire: Instant,
     paths: Paths,
     dirty: bool,
-}
-
-/// Somebody who waits for an answer to a ping.
-struct Asking {
-    client: Token,
-    name: String,
-    until: Instant,
 }
 
 impl Control {
@@ -102,6 +100,7 @@ impl Control {
         snapshot: Arc<ArcSwap<Snapshot>>,
         inbox: Arc<Inbox>,
         local: Local,
+        iops: Iops,
         server: Server,
         sealing: Option<Sealing>,
     ) -> Control {
@@ -117,6 +116,7 @@ impl Control {
             snapshot,
             inbox,
             local,
+            iops,
             server,
             sealing,
             pings: BTreeMap::new(),
@@ -161,6 +161,7 @@ impl Control {
             let token = Token(Tokens::INTERFACES + i);
             registry.register(&mut SourceFd(&attached.as_fd().as_raw_fd()), token, Interest::READABLE)?;
         }
+        self.iops.register(registry, Tokens::IOPS)?;
         self.tell_attachments();
         match &mut self.sealing {
             Some(sealing) => {
@@ -175,6 +176,8 @@ impl Control {
         }
         let met = self.local.call_all(registry);
         self.meet(met);
+        self.iops.boot(self.time());
+        self.serve_iops();
         log::info!(
             "node {} (id {}, incarnation {}) of fabric {} is ready",
             self.node.name(),
@@ -202,7 +205,8 @@ impl Control {
         let expire = learns.then(|| until(self.expire));
         let gate = self.sealing.as_ref().and_then(Sealing::timeout).map(|at| at.since(self.clock.now()));
         let paths = self.config.udp.map(|_| self.paths.timeout());
-        [core, self.local.timeout(), pings, expire, paths, gate].into_iter().flatten().min()
+        let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
+        [core, self.local.timeout(), pings, expire, paths, gate, iops].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -230,6 +234,9 @@ impl Control {
                     self.tell_attachments();
                     self.dirty = true;
                 }
+            }
+            Token(n) if (Tokens::IOPS..Tokens::IOPS + self.iops.len()).contains(&n) => {
+                self.iops.handle_bell(self.time(), n - Tokens::IOPS);
             }
             token if self.local.is_dead(token) => {
                 if let Some(link) = self.wires.of_life(token) {
@@ -277,7 +284,15 @@ impl Control {
                 self.dirty |= stations.expire(now);
             }
         }
+        self.iops.handle_timeout(self.time());
         self.take_events(poll);
+        self.serve_iops();
+        self.take_events(poll);
+    }
+
+    fn shm_link(&self) -> LinkSpec {
+        let message = shm::MESSAGE_MOST.min(self.config.ring / 4) as u32;
+        LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, lasting: true }
     }
 
     /// Sends what the core has to say and publishes what changed.
@@ -310,7 +325,10 @@ impl Control {
         while let Some(event) = self.node.poll_event() {
             self.dirty = true;
             match event {
-                Event::LinkUp { link, peer } => log::info!("link {link} to {} is up", self.called(peer)),
+                Event::LinkUp { link, peer } => {
+                    log::info!("link {link} to {} is up", self.called(peer));
+                    self.iops.handle_link(self.time(), link, true);
+                }
                 Event::LinkDown { link, peer, reason } => {
                     log::info!("link {link} to {} is down: {reason}", self.called(peer));
                     let now = self.clock.now();
@@ -323,7 +341,10 @@ impl Control {
                         log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
                     }
                 }
-                Event::LinkClosed { link, .. } => self.close_wire(link, poll),
+                Event::LinkClosed { link, .. } => {
+                    self.close_wire(link, poll);
+                    self.iops.handle_link(self.time(), link, false);
+                }
                 Event::LinkRefused { link, peer, why, ours } => {
                     let who = peer.map_or("a peer".into(), |p| self.called(p));
                     let by = if ours { "refused by this node" } else { "refused by the peer" };
@@ -383,8 +404,7 @@ impl Control {
                 log::error!("shm: more peers than this node can carry");
                 continue;
             };
-            let message = shm::MESSAGE_MOST.min(self.config.ring / 4) as u32;
-            let spec = LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, lasting: true };
+            let spec = self.shm_link();
             let mut wire = Wires::new_wire(SHM, channel, format!("{name}, process {}", peer.pid));
             wire.life = Some(token);
             self.local.keep(token, name, life);
@@ -537,6 +557,11 @@ impl Control {
             Ask::Links => self.server.answer(client, registry, &reporter.links()),
             Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
             Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
+            Ask::Iops => self.server.answer(client, registry, &super::reports::iops(&self.iops)),
+            Ask::Iop { iop, wish } => match self.command_iop(&iop, wish) {
+                Ok(report) => self.server.answer(client, registry, &report),
+                Err(error) => self.server.refuse(client, registry, error),
+            },
             Ask::Ping { node, size } => self.ping(client, &node, size, poll),
             Ask::Invite { name, id, contact, minutes } => {
                 let wanted = Wanted {
@@ -568,30 +593,5 @@ impl Control {
                 }
             }
         }
-    }
-
-    fn ping(&mut self, client: Token, text: &str, size: usize, poll: &Poll) {
-        let wanted: Option<u32> = text.parse().ok();
-        let member = self.node.members().find(|r| &*r.name == text || wanted == Some(r.node.get()));
-        let Some((node, name)) = member.map(|r| (r.node, r.name.to_string())) else {
-            let error = format!("no member has the name or number `{text}` (`minet nodes` lists them)");
-            return self.server.refuse(client, poll.registry(), error);
-        };
-        match self.node.ping(self.clock.now(), node, size.min(1024)) {
-            Some(token) => {
-                let until = Instant::now() + PING_PATIENCE;
-                self.pings.insert(token, Asking { client, name, until });
-                self.take_events(poll);
-            }
-            None => self.server.refuse(client, poll.registry(), format!("no way leads to {name}")),
-        }
-    }
-
-    fn answer_ping(&mut self, token: u64, time: Option<Duration>, poll: &Poll) {
-        let Some(Asking { client, name, .. }) = self.pings.remove(&token) else { return };
-        let us = time.map(|t| t.as_nanos() as f64 / 1e3);
-        let report =
-            PingReport { node: name, sent: 1, received: u32::from(us.is_some()), min_us: us, avg_us: us, max_us: us };
-        self.server.answer(client, poll.registry(), &report);
     }
 }
