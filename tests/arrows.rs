@@ -17,7 +17,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fabric", &["fabric-ring", "fabric-seal"]),
     ("netif", &[]),
     ("minet", &["messenger-core"]),
-    ("minet-node", &["fabric", "fabric-ring", "fabric-seal", "messenger-core", "minet", "netif"]),
+    ("iop-node", &["fabric-ring", "messenger-core", "minet"]),
+    ("iop", &["fabric", "iop-node"]),
+    ("minet-node", &["fabric", "fabric-ring", "fabric-seal", "iop", "messenger-core", "minet", "netif"]),
     // The harness drives the command from outside, so it knows no room and xtask can use it.
     ("minet-tests", &[]),
     ("xtask", &["minet-tests"]),
@@ -40,7 +42,7 @@ const NEVER: &[(&str, &str)] = &[
 const TOOLS: &[&str] = &["minet-node", "xtask", "minet-tests"];
 
 /// Packages that say `forbid(unsafe_code)` and `no_std`.
-const PURE: &[&str] = &["messenger-core", "minet"];
+const PURE: &[&str] = &["messenger-core", "minet", "iop-node"];
 
 const LONGEST: usize = 600;
 
@@ -105,13 +107,34 @@ fn arrows_are_as_drawn() {
                 wrong.extend(drawn.difference(&built).map(|to| format!("{name} -> {to} is drawn but not built")));
             }
         }
-        let tested = edges(package, &rooms, true);
+        // What a room knows its tests may know, too.
+        let tested: BTreeSet<String> =
+            edges(package, &rooms, true).difference(&edges(package, &rooms, false)).cloned().collect();
         if !tested.is_empty() && !TESTERS.contains(&name.as_str()) {
             wrong.push(format!("the tests of {name} know {tested:?}: such tests belong in tests/"));
         }
     }
     wrong.extend(drawn.keys().filter(|name| !rooms.contains_key(**name)).map(|name| format!("{name} is gone")));
     assert!(wrong.is_empty(), "arrows differ from the table:\n{}", wrong.join("\n"));
+}
+
+/// The image is outside the workspace, since it is built for a bare machine: its manifest is read.
+#[test]
+fn the_image_knows_the_rooms_without_an_operating_system_only() {
+    let manifest = fs::read_to_string(root().join("iop/firmware/Cargo.toml")).unwrap();
+    let rooms =
+        manifest.lines().filter(|line| line.contains("path = \"../")).map(|line| line.split(' ').next().unwrap());
+    assert_eq!(rooms.collect::<Vec<_>>(), ["fabric-ring", "iop-node", "messenger-core"]);
+}
+
+/// All that depends on the processor is in the folder of its architecture, assembly and linker script too, and is little.
+#[test]
+fn architecture_code_is_short() {
+    let entries = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    for folder in entries(&root().join("iop/firmware/src/arch")).iter().filter(|path| path.is_dir()) {
+        let lines: usize = entries(folder).iter().map(|path| fs::read_to_string(path).unwrap().lines().count()).sum();
+        assert!(lines < 400, "{}: {lines} lines", folder.display());
+    }
 }
 
 #[test]
@@ -149,6 +172,7 @@ fn unsafe_stays_in_its_rooms() {
     let root = root();
     let allowed = |path: &Path| {
         path.starts_with("fabric/ring")
+            || path.starts_with("iop/firmware/src/arch")
             || path.file_name().is_some_and(|name| name == "sys.rs")
             || path.components().any(|part| part.as_os_str() == "sys")
     };
@@ -161,7 +185,7 @@ fn unsafe_stays_in_its_rooms() {
             wrong.extend(lines.map(|(number, line)| format!("{}:{}: {}", short.display(), number + 1, line.trim())));
         }
     }
-    assert!(wrong.is_empty(), "`unsafe` outside fabric/ring and sys:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "`unsafe` outside fabric/ring, the image's arch and sys:\n{}", wrong.join("\n"));
 }
 
 /// No source says what is true of one processor only, but in a directory `arch`; and nothing that a core crate reads or

@@ -124,6 +124,8 @@ counters! {
     merged_parts = "merged-parts",
     /// Of these, those that were as foretold and so not parsed.
     foretold = "foretold",
+    /// Frames that waited for room in the carrier, and all behind them.
+    held_up = "held-up",
     /// Frames sent in slices.
     sliced = "sliced",
     /// Frames put together from slices.

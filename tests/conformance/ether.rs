@@ -53,7 +53,7 @@ fn is_up(medium: Medium) -> bool {
     matches!(medium, Medium::Up { .. })
 }
 
-/// PROTOCOL 9.1, 9.2: a frame as short as Ethernet pads it.
+/// PROTOCOL 10.1, 10.2: a frame as short as Ethernet pads it.
 #[test]
 fn a_stranger_calls_all_and_is_answered() {
     let (_net, [a, b]) = wired("1500");

@@ -1,6 +1,9 @@
 //! The configuration of a node under test, as a value.
 
-use std::{fmt::Write, path::PathBuf};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 /// Who may join a sealed node, and with which key it seals.
 #[derive(Clone, Debug)]
@@ -52,6 +55,10 @@ pub struct Config {
     pub learn: bool,
     /// Heartbeat in milliseconds and how many may be missed.
     pub heartbeat: Option<(u32, u32)>,
+    /// I/O processors that it starts, name and id.
+    pub iops: Vec<(String, u32)>,
+    /// The image that they run.
+    pub iop_image: Option<PathBuf>,
     /// Lines put at the top of the file as they are.
     pub extra: String,
     /// The log level.
@@ -78,6 +85,8 @@ impl Config {
             addresses: None,
             learn: false,
             heartbeat: None,
+            iops: Vec::new(),
+            iop_image: None,
             extra: String::new(),
             log: "info".to_owned(),
         }
@@ -151,6 +160,13 @@ impl Config {
         self
     }
 
+    /// Starts an I/O processor that runs this image.
+    pub fn iop(mut self, name: &str, id: u32, image: &Path) -> Self {
+        self.iops.push((name.to_owned(), id));
+        self.iop_image = Some(image.to_owned());
+        self
+    }
+
     /// The daemon's default IPv4 address for this id.
     pub fn ipv4(&self) -> String {
         let host = (self.id.wrapping_sub(1) % 65534) + 1;
@@ -216,6 +232,10 @@ impl Config {
         }
         if let Some((interval, misses)) = self.heartbeat {
             line(format_args!("[link]\nheartbeat_ms = {interval}\nmiss_limit = {misses}"));
+        }
+        for (name, id) in &self.iops {
+            let image = self.iop_image.as_deref().unwrap_or(Path::new("")).display().to_string();
+            line(format_args!("[[iop]]\nname = {name:?}\nid = {id}\nimage = {image:?}"));
         }
         line(format_args!("[[segment]]\nname = \"lan\"\ninterface = {:?}\nmtu = {}", self.interface, self.mtu));
         line(format_args!("mode = {:?}\nlearn = {}", self.mode, self.learn));

@@ -114,12 +114,8 @@ impl Node {
 
     /// A `minet` command that asks this node.
     pub fn command(&self, args: &[&str]) -> Command {
-        let (verb, rest) = args.split_first().unwrap_or((&"status", &[]));
-        let mut command = self.space.command(&self.minet, &[*verb]);
-        command
-            .args(["--name", &self.config.name, "--fabric", &self.config.fabric, "--run-dir"])
-            .arg(&self.run_dir)
-            .args(rest);
+        let mut command = self.space.command(&self.minet, args);
+        command.args(["--name", &self.config.name, "--fabric", &self.config.fabric, "--run-dir"]).arg(&self.run_dir);
         command
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
 mod bad_input;
+mod bare_machine;
 mod behind;
 mod command;
 mod conduit;
@@ -10,6 +11,7 @@ mod crash;
 mod ethernet;
 mod harness;
 mod hostile;
+mod iop;
 mod life;
 mod load;
 mod media;

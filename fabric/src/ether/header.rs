@@ -39,7 +39,7 @@ mod tests {
     const TO: MacAddr = MacAddr(1, 2, 3, 4, 5, 6);
     const FROM: MacAddr = MacAddr(7, 8, 9, 10, 11, 12);
 
-    /// PROTOCOL 9.2.
+    /// PROTOCOL 10.2.
     #[test]
     fn a_padded_frame_gives_its_message_and_nothing_more() {
         for len in [0, 1, 44, 45, 1498] {

@@ -4,7 +4,7 @@
 //! One carrier stands on one interface. A peer is a MAC address there; the broadcast address is a peer too, to find the
 //! others by. What comes from an address that nobody attached is handed out as a stranger's.
 //!
-//! A frame on the wire, PROTOCOL section 9:
+//! A frame on the wire, PROTOCOL section 10:
 //!
 //! ```text
 //! 0            6            12     14     16

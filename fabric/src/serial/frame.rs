@@ -1,4 +1,4 @@
-//! How a message lies on the line, PROTOCOL section 10.
+//! How a message lies on the line, PROTOCOL section 11.
 
 use std::ops::Range;
 
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(cutter.malformed, 0);
     }
 
-    /// PROTOCOL 10.3.
+    /// PROTOCOL 11.3.
     #[test]
     fn a_message_that_is_too_long_and_one_that_is_cut_are_counted_once_each() {
         let long = frame(&[7; 300]);

@@ -13,11 +13,17 @@ const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlag
 
 /// Memory for a ring with a data area of `size` bytes, and its descriptor to give away.
 pub(crate) fn make(size: usize) -> io::Result<(Mapping, OwnedFd)> {
-    let file = memfd_create("minet-ring", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let len = layout::memory_len(size);
+    let file = sealed("minet-ring", len)?;
+    Ok((Mapping::new(file.as_fd(), len)?, file))
+}
+
+/// A memory file of `len` bytes that can neither shrink nor grow.
+pub(crate) fn sealed(name: &str, len: usize) -> io::Result<OwnedFd> {
+    let file = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     ftruncate(&file, len as u64)?;
     fcntl_add_seals(&file, SEALS)?;
-    Ok((Mapping::new(file.as_fd(), len)?, file))
+    Ok(file)
 }
 
 /// Maps a peer's memory, number `index` of its greeting, after checking that it can neither shrink nor grow.

@@ -10,6 +10,7 @@
 //! Each lane of a node sends on one ring of its own, which it made. The peer's lane `k mod lanes` reads ring `k`.
 //! A ring's memory is a memfd sealed against shrinking and growing before it is mapped; the receiver checks that.
 
+mod board;
 mod connect;
 mod error;
 pub mod greeting;
@@ -21,6 +22,7 @@ mod lock;
 mod memory;
 mod rings;
 
+pub use board::{Board, BoardError, Offered, bell, ring_memory};
 pub use connect::{NAME_MOST, connect, peers};
 pub use error::{BindError, JoinError};
 pub use joining::{Joining, Offer, Progress, Session};

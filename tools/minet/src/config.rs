@@ -6,6 +6,7 @@
 //! ```
 
 mod address;
+mod iop;
 mod media;
 mod trust;
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use address::Cidr;
+pub use iop::{IOP_IMAGE, Iop};
 pub use media::{Ether, Serial, SerialArg};
 pub use trust::{STATE_DIR, TrustConfig};
 
@@ -130,6 +132,8 @@ pub struct Config {
     pub policy: Policy,
     /// The interfaces.
     pub segments: Vec<Segment>,
+    /// The I/O processors it starts.
+    pub iops: Vec<Iop>,
 }
 
 /// Where sockets are unless told otherwise.
@@ -176,6 +180,8 @@ struct File {
     link: LinkFile,
     #[serde(default)]
     segment: Vec<SegmentFile>,
+    #[serde(default)]
+    iop: Vec<iop::IopFile>,
 }
 
 #[derive(Default, Deserialize)]
@@ -254,6 +260,10 @@ pub struct Overrides {
     pub cpus: Vec<usize>,
     /// `--pcap`
     pub pcap: Option<PathBuf>,
+    /// `--iop`, in addition to the file's
+    pub iops: Vec<String>,
+    /// `--iop-image`, of all of them
+    pub iop_image: Option<PathBuf>,
 }
 
 impl Config {
@@ -369,7 +379,9 @@ impl Config {
             let twice = segments.iter().take(i).any(|t| t.name == s.name || t.interface == s.interface);
             check("segment", &s.name, !twice, "every segment needs a name and an interface of its own")?;
         }
+        let iops = iop::iops(file.iop, &over.iops, over.iop_image.as_ref(), (&name, id))?;
         Ok(Config {
+            iops,
             id,
             fabric,
             run_dir: over.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
@@ -505,5 +517,7 @@ mod tests {
         assert!(error("name='a'\n[link]\ndetect_ms=5").contains("10 to 60000"));
         assert!(error("name='a'\n[link]\nloss_percent=101").contains("0 (never) to 100"));
         assert!(error("name='a'\n[[segment]]\n[[segment]]").contains("of its own"));
+        assert!(error("name='a'\n[[iop]]\nname='a'").contains("of its own"));
+        assert!(error("name='a'\n[[iop]]\nid=3").contains("iop.name"));
     }
 }

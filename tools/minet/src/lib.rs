@@ -20,7 +20,7 @@ mod snapshot;
 pub mod trust;
 
 pub use config::{
-    Cidr, Config, ConfigError, Ether, FABRIC, Mode, Overrides, RUN_DIR, STATE_DIR, Segment, Serial, SerialArg,
-    TrustConfig,
+    Cidr, Config, ConfigError, Ether, FABRIC, IOP_IMAGE, Iop, Mode, Overrides, RUN_DIR, STATE_DIR, Segment, Serial,
+    SerialArg, TrustConfig,
 };
 pub use daemon::{DaemonError, run};

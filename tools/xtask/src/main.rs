@@ -1,7 +1,8 @@
-//! The project's own tasks, one command: `cargo xtask demo | test | coverage | bench | scale | instructions`.
+//! The project's own tasks, one command: `cargo xtask demo | test | coverage | bench | scale | instructions | iop`.
 //!
 //! It runs tools and the built binaries from outside and knows only the test harness.
 
+mod bare;
 mod bench;
 mod coverage;
 mod demo;
@@ -31,6 +32,8 @@ enum Task {
     Test(test::Args),
     /// Each row of tests/checklist.tsv with the test that shows it, judged by the last `cargo xtask test`
     Coverage(coverage::Args),
+    /// Builds the image that I/O processors run, and prints its path; measures it against its budgets
+    Iop(bench::machine::Args),
     /// Instructions of the pieces of the frame path, against what is recorded
     Instructions(instructions::Args),
     /// Our carriers beside veth, in turn; writes BENCH.md and ends with `floors: N of M held` (needs root)
@@ -56,6 +59,7 @@ fn run(task: Task, workspace: &Workspace) -> Result<bool> {
     match task {
         Task::Demo(args) => demo::run(&args, workspace),
         Task::Test(args) => test::run(&args, workspace),
+        Task::Iop(args) => bench::machine::run(&args, workspace),
         Task::Instructions(args) => instructions::run(&args, workspace),
         Task::Bench(args) => bench::run(&args, workspace),
         Task::Scale(args) => bench::scale::run(&args, workspace),

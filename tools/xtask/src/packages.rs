@@ -31,6 +31,9 @@ pub const NETWORK: &[Need] = &[
     ("socat", "socat"),
 ];
 
+/// What tests that boot a bare machine use besides.
+pub const MACHINE: &[Need] = &[("qemu-system-x86_64", "qemu-system-x86"), ("curl", "curl")];
+
 /// Where programs are, also those that only root has in its path.
 pub fn which(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();

@@ -30,6 +30,8 @@ pub enum Command {
     Ports(At),
     /// Show all counters
     Stats(At),
+    /// Show the node's I/O processors, or tell one what to do
+    Iop(IopArgs),
     /// Measure the way to a member, beneath the interface
     Ping(PingArgs),
     /// Make or show the key pair of a node
@@ -117,6 +119,12 @@ pub struct RunArgs {
     /// Write every message on the carriers to a capture file
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub pcap: Option<PathBuf>,
+    /// Start an I/O processor of this name: a bare machine in QEMU that joins the first segment, may be repeated
+    #[arg(long)]
+    pub iop: Vec<String>,
+    /// The image that I/O processors run [default: /usr/lib/minet/iop-x86_64]
+    #[arg(long, env = "MINET_IOP_IMAGE", value_hint = ValueHint::FilePath)]
+    pub iop_image: Option<PathBuf>,
     /// Log level: error, warn, info, debug or trace [default: info; the variable MINET_LOG takes filters]
     #[arg(long)]
     pub log: Option<String>,
@@ -137,6 +145,37 @@ pub struct At {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `minet iop`
+#[derive(Debug, clap::Args)]
+pub struct IopArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: IopCommand,
+}
+
+/// What can be done with I/O processors.
+#[derive(Debug, Subcommand)]
+pub enum IopCommand {
+    /// Show all
+    List(At),
+    /// Start one that is in reset, on hold or faulted
+    Boot(OneIop),
+    /// Have one begin anew
+    Reset(OneIop),
+    /// Stop one until it is booted again
+    Hold(OneIop),
+}
+
+/// Which I/O processor.
+#[derive(Debug, clap::Args)]
+pub struct OneIop {
+    /// Its name
+    pub iop: String,
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub at: At,
 }
 
 /// `minet key`
@@ -235,5 +274,8 @@ mod tests {
         let args = Args::parse_from(["minet", "run", "--name", "a", "--address", "10.0.0.1/8", "--peer", "[::1]:7400"]);
         assert!(matches!(args.command, Command::Run(r) if r.address.len() == 1 && r.peer.len() == 1));
         assert!(Args::try_parse_from(["minet", "run", "--address", "10.0.0.1"]).is_err());
+        let args = Args::parse_from(["minet", "iop", "reset", "io1", "--name", "a"]);
+        let Command::Iop(IopArgs { command: IopCommand::Reset(one) }) = args.command else { panic!() };
+        assert_eq!((&*one.iop, one.at.name.as_deref()), ("io1", Some("a")));
     }
 }

@@ -1,11 +1,12 @@
 //! The sub-commands that ask a daemon.
 
 use super::{
-    args::{At, InviteArgs, PingArgs, RevokeArgs},
+    args::{At, InviteArgs, IopCommand, OneIop, PingArgs, RevokeArgs},
     print, table,
 };
 use crate::control::{
-    Ask, Client, EventsReport, InviteReport, LinksReport, NodesReport, PingReport, PortsReport, RevokeReport,
+    Ask, Client, EventsReport, InviteReport, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport,
+    RevokeReport,
     StatsReport, StatusReport, find_daemon,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -35,6 +36,17 @@ pub(super) fn ports(at: &At) -> Answer {
 
 pub(super) fn stats(at: &At) -> Answer {
     show::<StatsReport>(at, Ask::Stats, table::stats)
+}
+
+pub(super) fn iop(command: &IopCommand) -> Answer {
+    let tell =
+        |OneIop { iop, at }: &OneIop, wish| show::<IopsReport>(at, Ask::Iop { iop: iop.clone(), wish }, table::iops);
+    match command {
+        IopCommand::List(at) => show::<IopsReport>(at, Ask::Iops, table::iops),
+        IopCommand::Boot(one) => tell(one, IopWish::Boot),
+        IopCommand::Reset(one) => tell(one, IopWish::Reset),
+        IopCommand::Hold(one) => tell(one, IopWish::Hold),
+    }
 }
 
 fn connect(at: &At) -> Result<Client, Box<dyn std::error::Error>> {

@@ -54,6 +54,7 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Events(at) => ask::events(&at),
         Command::Ports(at) => ask::ports(&at),
         Command::Stats(at) => ask::stats(&at),
+        Command::Iop(iop) => ask::iop(&iop.command),
         Command::Ping(ping) => ask::ping(&ping),
         Command::Key(key) => keys::key(&key),
         Command::Invite(invite) => ask::invite(&invite),
@@ -81,6 +82,8 @@ fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
         queues: run.queues,
         cpus: run.cpus.clone(),
         pcap: run.pcap.clone(),
+        iops: run.iop.clone(),
+        iop_image: run.iop_image.clone(),
     };
     Config::load(run.config.clone(), &over)
 }

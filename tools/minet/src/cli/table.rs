@@ -1,7 +1,7 @@
 //! Tables for people.
 
 use crate::control::{
-    self, EventsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport,
+    self, EventsReport, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport,
 };
 use std::fmt::Write;
 
@@ -81,6 +81,22 @@ pub(super) fn status(r: &StatusReport) -> String {
         ]);
     }
     out + &columns(&rows)
+}
+
+pub(super) fn iops(r: &IopsReport) -> String {
+    let mut rows = vec![heading(["name", "id", "state", "lives", "process", "reason", "last words"])];
+    for i in &r.iops {
+        rows.push(vec![
+            i.name.clone(),
+            i.id.to_string(),
+            i.state.clone(),
+            i.lives.to_string(),
+            dash(i.pid),
+            i.reason.clone(),
+            dash(i.last_words.as_ref()),
+        ]);
+    }
+    columns(&rows)
 }
 
 pub(super) fn nodes(r: &NodesReport) -> String {

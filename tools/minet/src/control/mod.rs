@@ -9,7 +9,8 @@ mod server;
 
 pub use client::{Client, ClientError, find_daemon};
 pub use report::{
-    CarrierReport, EventReport, EventsReport, InterfaceReport, InviteReport, LinkCount, LinkReport, LinksReport,
+    CarrierReport, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport, LinkCount,
+    LinkReport, LinksReport,
     NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport, SegmentReport, SelfReport, StatsReport,
     StatusReport,
 };
@@ -38,6 +39,15 @@ pub enum Ask {
     Events,
     /// All counters.
     Stats,
+    /// The node's I/O processors.
+    Iops,
+    /// Tells one of them something.
+    Iop {
+        /// Its name.
+        iop: String,
+        /// What.
+        wish: IopWish,
+    },
     /// One echo request to a member, named by name or number.
     Ping {
         /// Which member.
@@ -61,6 +71,18 @@ pub enum Ask {
         /// Which.
         member: String,
     },
+}
+
+/// What an I/O processor can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IopWish {
+    /// Start, if it does not run.
+    Boot,
+    /// Begin anew.
+    Reset,
+    /// Stop, and stay so.
+    Hold,
 }
 
 /// An answer that tells why there is none.

@@ -100,6 +100,34 @@ pub struct NodeReport {
     pub rtt_us: Option<f64>,
 }
 
+/// `minet iop list`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IopsReport {
+    /// All of them, in the order of the configuration.
+    pub iops: Vec<IopReport>,
+}
+
+/// An I/O processor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IopReport {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// `reset`, `initializing`, `ready`, `operational`, `faulted`, `failed` or `hold`.
+    pub state: String,
+    /// Why.
+    pub reason: String,
+    /// How often it was launched.
+    pub lives: u64,
+    /// The process that it runs on.
+    pub pid: Option<u32>,
+    /// Turns of its loop in this life.
+    pub turns: Option<u32>,
+    /// Why it last stopped by itself, or could not be launched.
+    pub last_words: Option<String>,
+}
+
 /// `minet links`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LinksReport {

@@ -2,10 +2,13 @@
 
 mod events;
 mod opening;
+mod pings;
+mod processors;
 
 use super::{
     DaemonError, Lanes, UDP,
     interface::Attached,
+    iops::Iops,
     journal::Journal,
     local::Local,
     media::Media,
@@ -19,7 +22,7 @@ use super::{
 use crate::{
     Config,
     clock::Clock,
-    control::{Ask, Asked, PingReport, Server},
+    control::{Ask, Asked, Server},
     lane::{Command, Inbox, Report},
     snapshot::Snapshot,
 };
@@ -28,6 +31,7 @@ use fabric::{Address, Channel, Origin};
 use messenger_core::{LinkId, Node, Reason, Time};
 use minet::{Learned, Stations};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
+use pings::Asking;
 use std::{
     collections::BTreeMap,
     os::fd::{AsFd, AsRawFd},
@@ -45,6 +49,7 @@ impl Tokens {
     const WATCH: Token = Token(3);
     pub(super) const CONTROL: Token = Token(4);
     const INTERFACES: usize = 16;
+    const IOPS: usize = 512;
     /// Meetings and lifelines count up from here; clients of the control socket from far above.
     pub(super) const LOCAL: usize = 1024;
     pub(super) const CLIENTS: usize = 1 << 40;
@@ -58,8 +63,6 @@ const PRIORITY: [u8; 2] = [10, 30];
 const REPORTS: usize = 256;
 /// Strangers that may be greeting at one time.
 const STRANGERS: usize = 256;
-/// How long `minet ping` waits for one answer.
-const PING_PATIENCE: Duration = Duration::from_secs(1);
 /// How often silent stations are forgotten.
 const EXPIRE: Duration = Duration::from_secs(10);
 
@@ -76,6 +79,7 @@ pub(super) struct Control {
     snapshot: Arc<ArcSwap<Snapshot>>,
     inbox: Arc<Inbox>,
     local: Local,
+    iops: Iops,
     server: Server,
     sealing: Option<Sealing>,
     pings: BTreeMap<u64, Asking>,
@@ -84,13 +88,6 @@ pub(super) struct Control {
     journal: Journal,
     paths: Paths,
     dirty: bool,
-}
-
-/// Somebody who waits for an answer to a ping.
-struct Asking {
-    client: Token,
-    name: String,
-    until: Instant,
 }
 
 impl Control {
@@ -104,6 +101,7 @@ impl Control {
         snapshot: Arc<ArcSwap<Snapshot>>,
         inbox: Arc<Inbox>,
         local: Local,
+        iops: Iops,
         server: Server,
         sealing: Option<Sealing>,
     ) -> Control {
@@ -121,6 +119,7 @@ impl Control {
             snapshot,
             inbox,
             local,
+            iops,
             server,
             sealing,
             pings: BTreeMap::new(),
@@ -165,6 +164,7 @@ impl Control {
             let token = Token(Tokens::INTERFACES + i);
             registry.register(&mut SourceFd(&attached.as_fd().as_raw_fd()), token, Interest::READABLE)?;
         }
+        self.iops.register(registry, Tokens::IOPS)?;
         self.tell_attachments();
         match &mut self.sealing {
             Some(sealing) => {
@@ -180,6 +180,8 @@ impl Control {
         self.media.start(&mut self.wires, &self.lanes);
         let met = self.local.call_all(registry);
         self.meet(met);
+        self.iops.boot(self.time());
+        self.serve_iops();
         log::info!(
             "node {} (id {}, incarnation {}) of fabric {} is ready",
             self.node.name(),
@@ -208,7 +210,8 @@ impl Control {
         let gate = self.sealing.as_ref().and_then(Sealing::timeout).map(|at| at.since(self.clock.now()));
         let paths = self.config.udp.map(|_| self.paths.timeout());
         let media = self.media.timeout();
-        [core, self.local.timeout(), pings, expire, paths, gate, media].into_iter().flatten().min()
+        let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
+        [core, self.local.timeout(), pings, expire, paths, gate, media, iops].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -236,6 +239,9 @@ impl Control {
                     self.tell_attachments();
                     self.dirty = true;
                 }
+            }
+            Token(n) if (Tokens::IOPS..Tokens::IOPS + self.iops.len()).contains(&n) => {
+                self.iops.handle_bell(self.time(), n - Tokens::IOPS);
             }
             token if self.local.is_dead(token) => {
                 if let Some(link) = self.wires.of_life(token) {
@@ -283,6 +289,9 @@ impl Control {
                 self.dirty |= stations.expire(now);
             }
         }
+        self.iops.handle_timeout(self.time());
+        self.take_events(poll);
+        self.serve_iops();
         self.take_events(poll);
         self.tend_media();
     }
@@ -430,6 +439,11 @@ impl Control {
             Ask::Events => self.server.answer(client, registry, &self.journal.report()),
             Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
             Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
+            Ask::Iops => self.server.answer(client, registry, &super::reports::iops(&self.iops)),
+            Ask::Iop { iop, wish } => match self.command_iop(&iop, wish) {
+                Ok(report) => self.server.answer(client, registry, &report),
+                Err(error) => self.server.refuse(client, registry, error),
+            },
             Ask::Ping { node, size } => self.ping(client, &node, size, poll),
             Ask::Invite { name, id, contact, minutes } => {
                 let wanted = Wanted {
@@ -461,30 +475,5 @@ impl Control {
                 }
             }
         }
-    }
-
-    fn ping(&mut self, client: Token, text: &str, size: usize, poll: &Poll) {
-        let wanted: Option<u32> = text.parse().ok();
-        let member = self.node.members().find(|r| &*r.name == text || wanted == Some(r.node.get()));
-        let Some((node, name)) = member.map(|r| (r.node, r.name.to_string())) else {
-            let error = format!("no member has the name or number `{text}` (`minet nodes` lists them)");
-            return self.server.refuse(client, poll.registry(), error);
-        };
-        match self.node.ping(self.clock.now(), node, size.min(1024)) {
-            Some(token) => {
-                let until = Instant::now() + PING_PATIENCE;
-                self.pings.insert(token, Asking { client, name, until });
-                self.take_events(poll);
-            }
-            None => self.server.refuse(client, poll.registry(), format!("no way leads to {name}")),
-        }
-    }
-
-    fn answer_ping(&mut self, token: u64, time: Option<Duration>, poll: &Poll) {
-        let Some(Asking { client, name, .. }) = self.pings.remove(&token) else { return };
-        let us = time.map(|t| t.as_nanos() as f64 / 1e3);
-        let report =
-            PingReport { node: name, sent: 1, received: u32::from(us.is_some()), min_us: us, avg_us: us, max_us: us };
-        self.server.answer(client, poll.registry(), &report);
     }
 }

@@ -1,7 +1,7 @@
 //! An interface of the node, from opening to what is told to the fabric of it.
 
 use crate::{Cidr, Config, Mode, Segment};
-use messenger_core::{Mac, SegmentId, wire::Attachment};
+use messenger_core::{Mac, NodeId, SegmentId, wire::Attachment};
 use minet::{Offloads, Policy};
 use netif::{Address, Change, Control, Error, Interface, Monitor, TapConfig, plain, tap};
 use std::{
@@ -62,7 +62,7 @@ impl Attached {
         control.set_up(true)?;
         control.set_carrier(false)?;
         let first = config.segments.first().is_some_and(|s| s.name == segment.name);
-        let wanted = segment.addresses.clone().unwrap_or_else(|| if first { derived(config) } else { Vec::new() });
+        let wanted = segment.addresses.clone().unwrap_or_else(|| if first { derived(config.id) } else { Vec::new() });
         for address in &wanted {
             match add(&mut control, address) {
                 // An address nobody asked for, on a host without that family, is no reason not to start.
@@ -235,8 +235,9 @@ fn text(error: &Error) -> String {
 }
 
 /// Addresses that a node's number gives: 10.77.0.0/16 and fd4d::/64.
-fn derived(config: &Config) -> Vec<Cidr> {
-    let id = config.id.get();
+/// The addresses of a node that was given none.
+pub(super) fn derived(id: NodeId) -> Vec<Cidr> {
+    let id = id.get();
     let host = (id - 1) % 65_534 + 1;
     let [_, _, c, d] = host.to_be_bytes();
     let [high, low] = [(id >> 16) as u16, id as u16];

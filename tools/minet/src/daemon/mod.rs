@@ -6,6 +6,7 @@
 
 mod control;
 mod interface;
+mod iops;
 mod journal;
 mod local;
 mod media;
@@ -41,7 +42,7 @@ use sealing::Sealing;
 pub use sealing::SealingError;
 use std::{
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -134,6 +135,8 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let inbox = Arc::new(Inbox::new(waker));
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
     let (lanes, doorbells) = lanes(&config, clock, &mut attached, &snapshot, &inbox)?;
+    let iops = iops::Iops::new(&config, doorbells.first().map(AsFd::as_fd));
+    let iops = iops.map_err(DaemonError::system("cannot make a doorbell"))?;
     let local = Local::new(listener, dir.clone(), &config, doorbells)?;
     let path = dir.join(format!("{}.ctl", config.name));
     let server = crate::control::Server::bind(&path, poll.registry(), Tokens::CONTROL, Tokens::CLIENTS)
@@ -141,7 +144,7 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let mut node = Node::new(node_config(&config, &attached)?, clock.now());
     node.set_policy(clock.now(), config.policy);
     warn_of_clear_text(&config);
-    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, server, sealing);
+    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, iops, server, sealing);
     control.run(poll, signals)
 }
 

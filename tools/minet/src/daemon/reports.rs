@@ -1,11 +1,11 @@
 //! Answers to what people and programs ask.
 
-use super::{Lanes, interface::Attached, wires::Wires};
+use super::{Lanes, interface::Attached, iops::Iops, wires::Wires};
 use crate::{
     Config,
     control::{
-        CarrierReport, InterfaceReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PortReport,
-        PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
+        CarrierReport, InterfaceReport, IopReport, IopsReport, LinkCount, LinkReport, LinksReport, NodeReport,
+        NodesReport, PortReport, PortsReport, SegmentReport, SelfReport, StatsReport, StatusReport,
     },
     lane::Inbox,
 };
@@ -23,6 +23,24 @@ pub(super) struct Reporter<'a> {
     pub(super) inbox: &'a Inbox,
     pub(super) gate: Option<fabric_seal::Counts>,
     pub(super) now: Time,
+}
+
+/// The I/O processors.
+pub(super) fn iops(iops: &Iops) -> IopsReport {
+    let report = |(config, processor): (&crate::config::Iop, &iop::Processor)| {
+        let (state, reason, lives) = processor.state();
+        IopReport {
+            id: config.id.get(),
+            name: config.name.to_string(),
+            state: state.to_string(),
+            reason: reason.into(),
+            lives,
+            pid: processor.pid(),
+            turns: processor.beats(),
+            last_words: processor.last_words().map(Into::into),
+        }
+    };
+    IopsReport { iops: iops.iter().map(report).collect() }
 }
 
 impl Reporter<'_> {

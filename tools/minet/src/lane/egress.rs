@@ -19,10 +19,10 @@ use messenger_core::{Time, wire::Header};
 use minet::{ANSWER_MAX, Ethernet, Frame, HEAD_MAX, Hop, Outbound, Plan, Reason, Route, Table, VirtioNet, tun};
 use std::{io::ErrorKind, os::fd::AsFd, time::Duration};
 
-/// How long a full carrier may hold up reading.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// How soon a full carrier is tried again, at the latest.
-const RETRY: Duration = Duration::from_millis(1);
+/// How long a full carrier may hold up reading: longer than a busy machine lets a living peer wait for a processor.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How soon a full carrier is tried again: well before a peer that is at work has emptied a ring.
+const RETRY: Duration = Duration::from_micros(200);
 /// So many frames in a row to one peer make a guess.
 const STREAK: u32 = 2;
 /// Peers that may be remembered as stalled.
@@ -246,7 +246,10 @@ impl Egress {
             Outcome::Full(_) if self.stalled.contains(&hop) || !outlet.worth_waiting(hop) => {
                 port.switch.counters.drop(Reason::CarrierFull)
             }
-            Outcome::Full(unsent) => self.parked = Some(Parked { port: at, len, hop, since: now, unsent }),
+            Outcome::Full(unsent) => {
+                port.switch.counters.held_up += 1;
+                self.parked = Some(Parked { port: at, len, hop, since: now, unsent });
+            }
             Outcome::Dropped(reason) => port.switch.counters.drop(reason),
         }
     }

@@ -187,7 +187,8 @@ impl Lane {
         self.mailbox.arm();
         if self.outlet.arm() && self.mailbox.is_empty() {
             let patience = self.egress.retry_in();
-            let ports = self.ports.iter().map(|p| p.fd.as_fd());
+            // What waits in the interfaces is no reason to look while nothing of it can be sent.
+            let ports = self.ports.iter().map(|p| p.fd.as_fd()).filter(|_| patience.is_none());
             let fds: arrayvec::ArrayVec<BorrowedFd<'_>, 32> =
                 ports.chain([self.mailbox.waker()]).chain(self.outlet.wakers()).take(32).collect();
             self.rest.sleep(&fds, patience);

@@ -12,6 +12,7 @@ mod compare;
 mod figures;
 mod floors;
 mod limits;
+pub mod machine;
 mod measure;
 mod page;
 mod peers;

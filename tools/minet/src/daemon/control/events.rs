@@ -13,6 +13,7 @@ impl Control {
                 Event::LinkUp { link, peer } => {
                     let text = format!("link {link} to {} is up", self.called(peer));
                     self.tell("link-up", Some(link), Some(peer), text);
+                    self.iops.handle_link(self.time(), link, true);
                 }
                 Event::LinkDown { link, peer, reason } => {
                     let text = format!("link {link} to {} is down: {reason}", self.called(peer));
@@ -30,7 +31,10 @@ impl Control {
                         log::info!("link {link} to {}: messages of {message} bytes from now on", self.called(peer));
                     }
                 }
-                Event::LinkClosed { link, .. } => self.close_wire(link, poll),
+                Event::LinkClosed { link, .. } => {
+                    self.close_wire(link, poll);
+                    self.iops.handle_link(self.time(), link, false);
+                }
                 Event::LinkRefused { link, peer, why, ours } => {
                     let who = peer.map_or("a peer".into(), |p| self.called(p));
                     let by = if ours { "refused by this node" } else { "refused by the peer" };

@@ -18,6 +18,11 @@ use messenger_core::{
 use std::net::SocketAddr;
 
 impl Control {
+    pub(super) fn shm_link(&self) -> LinkSpec {
+        let message = shm::MESSAGE_MOST.min(self.config.ring / 4) as u32;
+        LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, lasting: true }
+    }
+
     /// Links up with local peers that were met.
     pub(super) fn meet(&mut self, met: impl IntoIterator<Item = Met>) {
         for Met { token, name, session } in met {
@@ -26,8 +31,7 @@ impl Control {
                 log::error!("shm: more peers than this node can carry");
                 continue;
             };
-            let message = shm::MESSAGE_MOST.min(self.config.ring / 4) as u32;
-            let spec = LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, lasting: true };
+            let spec = self.shm_link();
             let mut wire = Wires::new_wire(SHM, channel, format!("{name}, process {}", peer.pid));
             wire.life = Some(token);
             self.local.keep(token, name, life);

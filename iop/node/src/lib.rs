@@ -1,0 +1,30 @@
+//! A node of a fabric that brings its own TCP/IP: what an I/O processor without an operating system runs.
+//!
+//! It joins the rooms that do not know each other, as the daemon does where there is an operating system: `fabric-ring`
+//! carries, `messenger-core` concludes, `minet` decides on frames, smoltcp is the network stack. [`Station`] is the node
+//! and its interface, [`Stack`] the TCP/IP on it with its services, [`board`] the memory it shares with its host.
+//!
+//! It has no clock, interrupt or device: time is an argument, memory and doorbells are the caller's, which is a bare
+//! machine or a process.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod board;
+mod config;
+mod device;
+mod ends;
+mod introductions;
+mod services;
+mod stack;
+mod station;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Config, ConfigError};
+pub use ends::{Bell, Ends};
+pub use stack::{Machine, Stack};
+pub use station::Station;

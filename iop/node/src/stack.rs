@@ -1,0 +1,102 @@
+//! TCP/IP on a station, and the services on it.
+
+use crate::{
+    Station,
+    device::Port,
+    ends::Bell,
+    services::{Services, Status},
+};
+use alloc::{string::String, vec::Vec};
+use core::net::IpAddr;
+use fabric_ring::Memory;
+use messenger_core::{Mac, Time};
+use smoltcp::{
+    iface::{Config, Interface, SocketSet},
+    time::Instant,
+    wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv6Address},
+};
+
+/// What a station runs on, for people.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// What it is.
+    pub kind: String,
+    /// Bytes of memory used and bytes there are.
+    pub memory: (usize, usize),
+}
+
+/// A station with its network stack.
+pub struct Stack<M, B> {
+    station: Station<M, B>,
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    services: Services,
+    started: Time,
+}
+
+impl<M: Memory + 'static, B: Bell + 'static> Stack<M, B> {
+    /// Puts the stack on a station.
+    pub fn new(mut station: Station<M, B>, now: Time) -> Stack<M, B> {
+        let mac = Mac::of(station.config().id);
+        let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
+        config.random_seed = station.config().seed;
+        let addresses = station.config().addresses.clone();
+        let mut interface = Interface::new(config, &mut Port { station: &mut station, now }, instant(now));
+        interface.update_ip_addrs(|own| {
+            let wanted = addresses.into_iter().chain([(IpAddr::V6(link_local(mac)), 64)]);
+            for (ip, prefix) in wanted {
+                // There is room for more addresses than a configuration can have.
+                let _ = own.push(IpCidr::new(ip.into(), prefix));
+            }
+        });
+        let mut sockets = SocketSet::new(Vec::new());
+        let services = Services::new(&mut sockets);
+        Stack { station, interface, sockets, services, started: now }
+    }
+
+    /// The station.
+    pub const fn station(&self) -> &Station<M, B> {
+        &self.station
+    }
+
+    /// Does what there is to do; whether there may be more at once.
+    pub fn handle(&mut self, now: Time, machine: impl FnOnce() -> Machine) -> bool {
+        self.station.disarm();
+        let mut worked = self.station.handle(now);
+        let mut port = Port { station: &mut self.station, now };
+        worked |= self.interface.poll(instant(now), &mut port, &mut self.sockets)
+            == smoltcp::iface::PollResult::SocketStateChanged;
+        let status = Status { station: &self.station, now, started: self.started, machine };
+        if self.services.handle(&mut self.sockets, status) {
+            worked = true;
+            let mut port = Port { station: &mut self.station, now };
+            self.interface.poll(instant(now), &mut port, &mut self.sockets);
+        }
+        self.station.flush();
+        worked
+    }
+
+    /// Asks peers to ring; `false` when there is something to do already.
+    pub fn arm(&mut self) -> bool {
+        self.station.arm()
+    }
+
+    /// When [`Stack::handle`] is to be called though nobody rings.
+    pub fn poll_timeout(&mut self, now: Time) -> Option<Time> {
+        let stack = self.interface.poll_at(instant(now), &self.sockets);
+        let stack =
+            stack.map(|at| Time::from_nanos(u64::try_from(at.total_micros()).unwrap_or(0).saturating_mul(1000)));
+        [stack, self.station.poll_timeout()].into_iter().flatten().min()
+    }
+}
+
+fn instant(time: Time) -> Instant {
+    Instant::from_micros((time.as_nanos() / 1000) as i64)
+}
+
+/// The address that every IPv6 interface has: made from its MAC address.
+fn link_local(mac: Mac) -> Ipv6Address {
+    let [a, b, c, d, e, f] = mac.0;
+    let word = |high: u8, low: u8| u16::from_be_bytes([high, low]);
+    Ipv6Address::new(0xfe80, 0, 0, 0, word(a ^ 2, b), word(c, 0xff), word(0xfe, d), word(e, f))
+}

@@ -1,0 +1,17 @@
+//! The manager of I/O processors: it starts them, tells them who they are, watches over them and starts them again.
+//!
+//! [`Machine`] is the state machine, pure and without a clock. [`Processor`] puts it into effect: it makes the memory
+//! ([`fabric::shm::Board`]), writes the configuration there, launches the machine ([`qemu`]), and gives the rings to whoever
+//! carries frames. It does *not* know the fabric's core: whether a processor answers is told to it, since only the core
+//! hears its signs of life.
+
+pub mod image;
+mod interrupts;
+mod machine;
+mod processor;
+pub mod qemu;
+mod sys;
+
+pub use iop_node::Config;
+pub use machine::{Act, Event, Machine, Policy, State};
+pub use processor::{Processor, ProcessorError, Spec, Want};

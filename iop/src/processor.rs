@@ -1,0 +1,345 @@
+//! One processor: its state machine, its board and what it runs on.
+
+use crate::{
+    Config, Event, Machine, Policy, State,
+    image::{self, ImageError},
+    interrupts::Gifts,
+    machine::Act,
+    qemu::{self, Launch, Qemu},
+};
+use fabric::shm::{self, Board, Offered, Rings};
+use iop_node::board::{self, Layout, Page, Place};
+use std::{
+    collections::VecDeque,
+    io,
+    ops::Range,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// What a processor is made from.
+#[derive(Debug)]
+pub struct Spec {
+    /// Its name.
+    pub name: String,
+    /// The image it runs.
+    pub image: PathBuf,
+    /// The program that runs it, [`qemu::PROGRAM`] unless told otherwise.
+    pub program: PathBuf,
+    /// How many lanes the host's node has: each gets a ring towards the processor.
+    pub lanes: usize,
+    /// Bytes in the data area of each ring, a power of two.
+    pub ring: usize,
+    /// The doorbell of the lane that reads what the processor sends: the first one.
+    pub doorbell: OwnedFd,
+    /// How patient the manager is.
+    pub policy: Policy,
+}
+
+/// Why a processor was not launched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessorError {
+    /// The image is none.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// There is no such program.
+    #[error("{} is not installed (Debian: package qemu-system-x86)", .0.display())]
+    NoProgram(PathBuf),
+    /// The shared memory cannot be made.
+    #[error(transparent)]
+    Memory(#[from] shm::BoardError),
+    /// The board cannot be written.
+    #[error(transparent)]
+    Board(#[from] board::BoardError),
+    /// The system is short of something.
+    #[error("cannot launch {}", program.display())]
+    Launch {
+        /// Which program.
+        program: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+}
+
+/// What a processor wants of the node that it joins.
+#[derive(Debug)]
+pub enum Want {
+    /// The configuration of its next life, for [`Processor::configure`].
+    Configuration,
+    /// To be linked over these rings, one for each lane.
+    Join(Vec<Rings>),
+    /// Its link, if there is one, to be closed: the rings are dead.
+    Leave,
+}
+
+/// A processor.
+#[derive(Debug)]
+pub struct Processor {
+    spec: Spec,
+    machine: Machine,
+    bell: OwnedFd,
+    life: Option<Life>,
+    wants: VecDeque<Want>,
+    last_words: Option<String>,
+}
+
+/// One life of it.
+#[derive(Debug)]
+struct Life {
+    // Ended before the memory goes.
+    qemu: Qemu,
+    board: Board,
+    offered: Option<Offered>,
+    layout: Layout,
+    bell: OwnedFd,
+}
+
+struct FirstPage<'a>(&'a Board);
+
+impl Page for FirstPage<'_> {
+    fn read(&self, at: usize) -> u32 {
+        self.0.read(at)
+    }
+
+    fn write(&self, at: usize, word: u32) {
+        self.0.write(at, word);
+    }
+}
+
+impl Processor {
+    /// In reset.
+    ///
+    /// # Errors
+    /// The system is short of descriptors.
+    pub fn new(spec: Spec) -> io::Result<Processor> {
+        let machine = Machine::new(spec.policy);
+        let bell = shm::bell()?;
+        Ok(Processor { spec, machine, bell, life: None, wants: VecDeque::new(), last_words: None })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// How it is, why, and how often it was launched.
+    pub fn state(&self) -> (State, &'static str, u64) {
+        (self.machine.state(), self.machine.reason(), self.machine.lives())
+    }
+
+    /// The process that it runs on.
+    pub fn pid(&self) -> Option<u32> {
+        self.life.as_ref().map(|life| life.qemu.pid())
+    }
+
+    /// Why it stopped last by itself.
+    pub fn last_words(&self) -> Option<&str> {
+        self.last_words.as_deref()
+    }
+
+    /// Turns of its loop in this life.
+    pub fn beats(&self) -> Option<u32> {
+        self.life.as_ref().map(|life| board::beats(&FirstPage(&life.board)))
+    }
+
+    /// When [`Processor::handle_timeout`] is to be called. Times are on the caller's monotonic clock.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.machine.poll_timeout()
+    }
+
+    /// Time is up, if it is.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        let before = self.machine.state();
+        let act = self.machine.handle_timeout(now);
+        self.tell(before);
+        self.follow(act);
+    }
+
+    fn tell(&self, before: State) {
+        if self.machine.state() != before {
+            log::info!("iop {}: {}: {}", self.spec.name, self.machine.state(), self.machine.reason());
+        }
+    }
+
+    /// What is wanted next of the node.
+    pub fn poll(&mut self) -> Option<Want> {
+        self.wants.pop_front()
+    }
+
+    /// Something happened, or is wanted.
+    pub fn handle(&mut self, now: Duration, event: Event) {
+        let before = self.machine.state();
+        let act = self.machine.handle(now, event);
+        self.tell(before);
+        self.follow(act);
+        if act.join {
+            self.join(now);
+        }
+    }
+
+    /// Its descriptor is readable: it rang, or has ended.
+    pub fn handle_bell(&mut self, now: Duration) {
+        qemu::swallow(self.bell.as_fd());
+        let Some(life) = &mut self.life else { return };
+        let (ended, said) = (life.qemu.ended(), board::state(&FirstPage(&life.board)));
+        if said == board::State::Panicked {
+            let words = board::last_words(&FirstPage(&life.board));
+            log::error!("iop {}: panic: {}", self.spec.name, words.escape_debug());
+            self.last_words = Some(words);
+            return self.handle(now, Event::Panicked);
+        }
+        if let Some(status) = ended {
+            log::warn!("iop {}: {} ended: {status}", self.spec.name, self.spec.program.display());
+            return self.handle(now, Event::Ended);
+        }
+        match said {
+            board::State::Ready => self.handle(now, Event::ImageReady),
+            board::State::Other(_) => self.handle(now, Event::Garbage),
+            board::State::Silent | board::State::Booting | board::State::Panicked => {}
+        }
+    }
+
+    /// Launches it with a configuration, after [`Want::Configuration`].
+    pub fn configure(&mut self, now: Duration, config: &Config) {
+        match self.launch(config) {
+            Ok(life) => self.life = Some(life),
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(|s| format!(": {s}")).unwrap_or_default();
+                log::error!("iop {}: {error}{source}", self.spec.name);
+                self.last_words = Some(format!("{error}{source}"));
+                self.handle(now, Event::CannotLaunch);
+            }
+        }
+    }
+
+    fn follow(&mut self, act: Act) {
+        if act.stop {
+            self.life = None;
+            self.wants.push_back(Want::Leave);
+        }
+        if act.launch {
+            self.wants.push_back(Want::Configuration);
+        }
+    }
+
+    fn launch(&self, config: &Config) -> Result<Life, ProcessorError> {
+        image::check(&self.spec.image)?;
+        let program = &self.spec.program;
+        let program = qemu::find(program).ok_or_else(|| ProcessorError::NoProgram(program.clone()))?;
+        let layout = Layout::new(self.spec.lanes, shm::ring_memory(self.spec.ring));
+        let board = Board::new(layout.memory())?;
+        let offered = board.offer(&layout.to.iter().map(range).collect::<Vec<_>>())?;
+        board::write(&FirstPage(&board), &layout, &config.emit())?;
+        let launch = || -> io::Result<(Qemu, OwnedFd)> {
+            let bell = shm::bell()?;
+            let gifts = Gifts {
+                memory: board.file(),
+                host: [self.spec.doorbell.as_fd(), self.bell.as_fd()],
+                machine: bell.as_fd(),
+            };
+            let ended = self.bell.try_clone()?;
+            let (name, image) = (&*self.spec.name, &*self.spec.image);
+            let qemu = Qemu::launch(Launch { name, program: &program, image, gifts, ended })?;
+            Ok((qemu, bell))
+        };
+        let (qemu, bell) = launch().map_err(|source| ProcessorError::Launch { program: program.clone(), source })?;
+        Ok(Life { qemu, board, offered: Some(offered), layout, bell })
+    }
+
+    fn join(&mut self, now: Duration) {
+        let Some(life) = &mut self.life else { return };
+        let Some(offered) = life.offered.take() else { return };
+        let joined = life
+            .bell
+            .try_clone()
+            .map_err(shm::BoardError::Io)
+            .and_then(|bell| life.board.join(offered, &range(&life.layout.from), bell));
+        match joined {
+            Ok(rings) => self.wants.push_back(Want::Join(rings)),
+            Err(error) => {
+                log::warn!("iop {}: {error}", self.spec.name);
+                self.handle(now, Event::Garbage);
+            }
+        }
+    }
+}
+
+/// Readable when [`Processor::handle_bell`] is to be called; the same in all lives.
+impl AsFd for Processor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}
+
+fn range(place: &Place) -> Range<usize> {
+    place.at..place.at + place.len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn processor(image: &str, program: &str) -> Processor {
+        Processor::new(Spec {
+            name: "io1".into(),
+            image: image.into(),
+            program: program.into(),
+            lanes: 1,
+            ring: 1 << 16,
+            doorbell: shm::bell().unwrap(),
+            policy: Policy::default(),
+        })
+        .unwrap()
+    }
+
+    fn config() -> Config {
+        Config::parse(
+            "id 9\nname io1\nfabric f\nsegment lan\nincarnation 1\nversion 1\nseed 1\ninterval_ms 500\nmiss_limit 4\n\
+             mtu 1500\naddress 10.77.0.9/16\n",
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_launched_is_said_and_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        fs::write(&image, b"no image").unwrap();
+        let mut p = processor(image.to_str().unwrap(), "no-such-program");
+        p.handle(Duration::ZERO, Event::Boot);
+        assert!(matches!(p.poll(), Some(Want::Configuration)));
+        p.configure(Duration::ZERO, &config());
+        assert_eq!(p.state().0, State::Failed);
+        assert!(p.last_words().unwrap().contains("no 64-bit ELF program"));
+        assert!(matches!(p.poll(), Some(Want::Leave)));
+        p.handle_timeout(p.poll_timeout().unwrap());
+        assert_eq!((p.state().0, p.state().2), (State::Initializing, 2));
+    }
+
+    /// A program that is no QEMU ends at once: that is noticed by its console's end.
+    #[test]
+    fn a_program_that_ends_at_once_is_a_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        fs::write(&image, image::tests::image()).unwrap();
+        let mut p = processor(image.to_str().unwrap(), "/bin/false");
+        p.handle(Duration::ZERO, Event::Boot);
+        assert!(matches!(p.poll(), Some(Want::Configuration)));
+        p.configure(Duration::ZERO, &config());
+        assert!(p.pid().is_some());
+        // The bell is rung by the thread that reads the console; the process may be a moment behind its console.
+        for _ in 0..100 {
+            let mut fds = [rustix::event::PollFd::new(&p.bell, rustix::event::PollFlags::IN)];
+            let limit = rustix::event::Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+            rustix::event::poll(&mut fds, Some(&limit)).unwrap();
+            p.handle_bell(Duration::ZERO);
+            if p.state().0 != State::Initializing {
+                break;
+            }
+        }
+        assert_eq!((p.state().0, p.pid()), (State::Faulted, None));
+    }
+}

@@ -1,0 +1,98 @@
+//! The rooms without an operating system, built for a machine that has none, and the image of the I/O processor.
+
+use crate::{packages, workspace::Workspace};
+use minet_tests::{Error, Result};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const TARGET: &str = "x86_64-unknown-none";
+const ROOMS: &[&str] = &["messenger-core", "minet", "fabric-ring", "iop-node"];
+
+/// Where the image is built.
+const FIRMWARE: &str = "iop/firmware";
+/// Its manifest, seen from the workspace.
+pub const MANIFEST: &str = "iop/firmware/Cargo.toml";
+/// The largest image in bytes.
+const IMAGE_MOST: u64 = 1 << 20;
+
+/// Debian's packages with a compiler and the source of its `core` and `alloc`.
+const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
+
+/// How to build for [`TARGET`] here.
+pub enum Toolchain {
+    /// The toolchain in use has the target.
+    Own,
+    /// Debian's compiler builds `core` and `alloc` from source.
+    Debian,
+}
+
+/// Builds the rooms.
+pub fn build_rooms(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
+    let rooms = ROOMS.iter().flat_map(|room| ["--package", *room]);
+    let args: Vec<&str> = ["build", "--quiet"].into_iter().chain(rooms).collect();
+    cargo(workspace, toolchain, &workspace.root, &args)
+}
+
+/// Builds the image and gives its path: `minet/iop-x86_64` where cargo builds, which is where tests look for it.
+pub fn build_image(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
+    cargo(workspace, toolchain, &workspace.root.join(FIRMWARE), &["build", "--release", "--quiet"])?;
+    let built = workspace.target.join("bare").join(TARGET).join("release/iop");
+    let image = workspace.records()?.join("iop-x86_64");
+    let length = fs::copy(&built, &image).map_err(Error::io(format!("copy {}", built.display())))?;
+    if length > IMAGE_MOST {
+        return Err(Error::unexpected(format!("{} has {length} bytes, {IMAGE_MOST} are allowed", image.display())));
+    }
+    Ok(image)
+}
+
+fn cargo(workspace: &Workspace, toolchain: &Toolchain, place: &Path, args: &[&str]) -> Result<()> {
+    let mut command = match toolchain {
+        Toolchain::Own => workspace.cargo(args),
+        Toolchain::Debian => {
+            let mut command = Command::new("/usr/bin/cargo");
+            command.args(args).args(["-Z", "build-std=core,alloc"]);
+            command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTUP_TOOLCHAIN");
+            command
+        }
+    };
+    command.args(["--target", TARGET]).current_dir(place).env("CARGO_TARGET_DIR", workspace.target.join("bare"));
+    crate::workspace::show(command)
+}
+
+/// Builds the image with whatever toolchain there is, and gives its path.
+pub fn image(workspace: &Workspace) -> Result<PathBuf> {
+    let toolchain = toolchain().ok_or_else(|| Error::unexpected(missing()))?;
+    build_image(workspace, &toolchain)
+}
+
+/// What to do where there is no toolchain.
+pub fn missing() -> String {
+    format!("no toolchain: `rustup target add {TARGET}`, or Debian's packages {}", DEBIAN.join(" "))
+}
+
+/// The toolchain that there is, or that can be installed.
+pub fn toolchain() -> Option<Toolchain> {
+    if own_has_target() {
+        return Some(Toolchain::Own);
+    }
+    // Where it cannot be installed the check below says so.
+    if !debian_is_there() && Path::new("/usr/bin/apt-get").is_file() {
+        let _ = packages::install(DEBIAN);
+    }
+    debian_is_there().then_some(Toolchain::Debian)
+}
+
+fn own_has_target() -> bool {
+    let mut command = Command::new("rustc");
+    command.args(["--print", "target-libdir", "--target", TARGET]);
+    minet_tests::run(command).is_ok_and(|said| Path::new(said.stdout.trim()).is_dir())
+}
+
+fn debian_is_there() -> bool {
+    ["/usr/bin/rustc", "/usr/bin/cargo", "/usr/lib/rustlib/src/rust/library/core"]
+        .iter()
+        .all(|path| Path::new(path).exists())
+}
