@@ -292,6 +292,10 @@ impl Watch {
         let silent = self.asked.is_some_and(|asked| now.since(asked) >= self.patience(policy));
         // What came before it was demoted says nothing for it.
         let lately = sight.last_heard > self.since && now.since(sight.last_heard) <= sight.interval;
+        if lately && self.steady.is_none() && self.demotion == Some(Demotion::Silence) {
+            // What was not answered while it was silent is forgiven with the silence; what is lost from now on is not.
+            self.probes.clear();
+        }
         self.steady = if lately { self.steady.or(Some(now)) } else { None };
         let found = if silent {
             Some(Demotion::Silence)
@@ -319,10 +323,6 @@ impl Watch {
             (Some(Demotion::Delay(_)), _) if over(policy.delay * 3 / 4) => {}
             (Some(_), other) => (self.demotion, self.since) = (other, now),
             (None, None) => {}
-        }
-        if matches!(self.demotion, Some(Demotion::Silence)) && !silent {
-            // What was not answered while it was silent is forgiven with the silence.
-            self.probes.retain(|(_, answered)| *answered);
         }
     }
 }
@@ -379,6 +379,8 @@ fn decayed(penalty: u32, time: Duration) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn ms(n: u64) -> Time {
         Time::from_millis(n)
@@ -503,6 +505,39 @@ mod tests {
         assert!(matches!(run(10_000, 11_000, 0, 60), Some(Demotion::Delay(_))));
         assert!(matches!(run(11_000, 12_000, 0, 45), Some(Demotion::Delay(_))), "under the limit, but not enough");
         assert_eq!(run(12_000, 13_000, 0, 30), None);
+    }
+
+    /// What is lost once it is heard again counts: it goes on as lossy, not as good.
+    #[test]
+    fn a_silent_link_that_comes_back_lossy_stays_demoted() {
+        let policy = Policy { detect: Duration::from_millis(80), loss: 200, hold: SECOND * 2, ..Policy::PLAIN };
+        let (mut watch, mut heard) = (Watch::default(), 0);
+        let mut run = |from: u64, to: u64, answers: &dyn Fn(u64) -> bool| {
+            let (mut probes, mut silent_until) = (0, None);
+            for now in from..to {
+                let active = watch.demotion().is_none();
+                let look = watch.look(ms(now), &policy, Sight { active, ..sight(heard) });
+                if look.ask {
+                    probes += 1;
+                    if answers(probes) {
+                        heard = now;
+                        watch.heard();
+                        watch.answered(ms(now).as_nanos().max(1), Duration::from_millis(1));
+                    }
+                }
+                if watch.demotion() == Some(Demotion::Silence) {
+                    silent_until = Some(now);
+                }
+            }
+            (watch.demotion(), silent_until)
+        };
+        assert_eq!(run(0, 2000, &|_| true), (None, None));
+        assert_eq!(run(2000, 3000, &|_| false).0, Some(Demotion::Silence));
+        // Two of three are lost, and still it is heard in every interval.
+        let (demotion, silent_until) = run(3000, 8000, &|n| n % 3 == 0);
+        assert!(matches!(demotion, Some(Demotion::Loss(500..=800))), "{demotion:?}");
+        assert!(silent_until.is_some_and(|now| (5000..5300).contains(&now)), "{silent_until:?}");
+        assert_eq!(run(8000, 16_000, &|_| true).0, None);
     }
 
     #[test]
