@@ -1,5 +1,8 @@
 use super::*;
-use crate::{SegmentId, Transmit, wire::Flags};
+use crate::{
+    SegmentId, Transmit,
+    wire::{Flags, Refusal},
+};
 use std::{string::String, vec};
 
 /// Nodes joined by cables, a virtual clock and no loss unless a cable is cut.

@@ -6,8 +6,7 @@ use super::{
 };
 use crate::control::{
     Ask, Client, EventsReport, InviteReport, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport,
-    RevokeReport,
-    StatsReport, StatusReport, find_daemon,
+    RevokeReport, StatsReport, StatusReport, find_daemon,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{process::ExitCode, thread, time::Duration};

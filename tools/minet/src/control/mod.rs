@@ -10,9 +10,8 @@ mod server;
 pub use client::{Client, ClientError, find_daemon};
 pub use report::{
     CarrierReport, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport, LinkCount,
-    LinkReport, LinksReport,
-    NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport, SegmentReport, SelfReport, StatsReport,
-    StatusReport,
+    LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport, SegmentReport,
+    SelfReport, StatsReport, StatusReport,
 };
 pub use request::{Request, Requests};
 pub(crate) use server::{Asked, Server};
