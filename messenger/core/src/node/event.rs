@@ -85,6 +85,6 @@ pub enum Event {
         /// Its name.
         name: Name,
     },
-    /// An answer to [`Node::ping`].
+    /// An answer to [`crate::Node::ping`].
     Pong(Pong),
 }
