@@ -1,14 +1,10 @@
 //! Things that go wrong, on purpose and by seed.
 
 use super::staging::{Staging, refusal};
-use crate::{
-    Amend, AttachError, Batch, Carrier, Channel, Counts, Limits, Medium, Message, Peer, SendError, Slot, View,
-};
+use crate::{Batch, Carrier, Channel, Message, SendError, Slot, View};
 use std::{
     collections::VecDeque,
     io,
-    net::SocketAddr,
-    os::fd::BorrowedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -238,25 +234,7 @@ impl<C: Carrier> Fault<C> {
 }
 
 impl<C: Carrier> Carrier for Fault<C> {
-    fn kind(&self) -> &'static str {
-        self.inner.kind()
-    }
-
-    fn attach(&mut self, channel: Channel, peer: Peer) -> Result<(), AttachError> {
-        self.inner.attach(channel, peer)
-    }
-
-    fn amend(&mut self, channel: Channel, amend: Amend) -> Result<(), AttachError> {
-        self.inner.amend(channel, amend)
-    }
-
-    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
-        self.inner.send_to(to, datagram)
-    }
-
-    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
-        self.inner.moved()
-    }
+    super::pass::pass_on!();
 
     fn detach(&mut self, channel: Channel) {
         self.inner.detach(channel);
@@ -265,14 +243,6 @@ impl<C: Carrier> Carrier for Fault<C> {
         let mut shared = self.control.lock();
         shared.counts.dropped += (before - self.waiting.len()) as u64;
         shared.counts.waiting = self.waiting.len() as u64;
-    }
-
-    fn limits(&self, channel: Channel) -> Option<Limits> {
-        self.inner.limits(channel)
-    }
-
-    fn resize(&mut self, channel: Channel, message: usize) {
-        self.inner.resize(channel, message);
     }
 
     fn reserve(&mut self, channel: Channel, most: usize) -> Result<Slot<'_>, SendError> {
@@ -357,10 +327,6 @@ impl<C: Carrier> Carrier for Fault<C> {
         Ok(())
     }
 
-    fn release(&mut self) {
-        self.inner.release();
-    }
-
     fn arm(&mut self) -> bool {
         if !self.waiting.is_empty() {
             // Nothing follows for now: what was held back need not wait longer.
@@ -369,25 +335,5 @@ impl<C: Carrier> Carrier for Fault<C> {
         }
         // Nobody rings when a late message is due.
         self.waiting.is_empty() && self.inner.arm()
-    }
-
-    fn disarm(&mut self) {
-        self.inner.disarm();
-    }
-
-    fn waker(&self) -> Option<BorrowedFd<'_>> {
-        self.inner.waker()
-    }
-
-    fn counts(&self) -> Counts {
-        self.inner.counts()
-    }
-
-    fn medium(&self) -> Medium {
-        self.inner.medium()
-    }
-
-    fn worth_waiting(&self) -> bool {
-        self.inner.worth_waiting()
     }
 }

@@ -4,6 +4,7 @@
 //! not for speed.
 
 mod fault;
+mod pass;
 mod pcap;
 mod staging;
 mod trace;

@@ -1,14 +1,10 @@
 //! Every message into a capture file.
 
 use super::{staging::Staging, trace::Direction};
-use crate::{
-    Amend, AttachError, Batch, Carrier, Channel, Counts, Limits, Medium, Message, Origin, Peer, SendError, Slot, View,
-};
+use crate::{Batch, Carrier, Channel, Message, Origin, SendError, Slot, View};
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
-    net::SocketAddr,
-    os::fd::BorrowedFd,
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -128,36 +124,10 @@ fn fill(out: &mut Vec<u8>, direction: Direction, origin: Origin, parts: &[View<'
 }
 
 impl<C: Carrier> Carrier for Pcap<C> {
-    fn kind(&self) -> &'static str {
-        self.inner.kind()
-    }
-
-    fn attach(&mut self, channel: Channel, peer: Peer) -> Result<(), AttachError> {
-        self.inner.attach(channel, peer)
-    }
-
-    fn amend(&mut self, channel: Channel, amend: Amend) -> Result<(), AttachError> {
-        self.inner.amend(channel, amend)
-    }
-
-    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
-        self.inner.send_to(to, datagram)
-    }
-
-    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
-        self.inner.moved()
-    }
+    super::pass::pass_on!();
 
     fn detach(&mut self, channel: Channel) {
         self.inner.detach(channel);
-    }
-
-    fn limits(&self, channel: Channel) -> Option<Limits> {
-        self.inner.limits(channel)
-    }
-
-    fn resize(&mut self, channel: Channel, message: usize) {
-        self.inner.resize(channel, message);
     }
 
     fn reserve(&mut self, channel: Channel, most: usize) -> Result<Slot<'_>, SendError> {
@@ -223,33 +193,9 @@ impl<C: Carrier> Carrier for Pcap<C> {
         Ok(())
     }
 
-    fn release(&mut self) {
-        self.inner.release();
-    }
-
     fn arm(&mut self) -> bool {
         self.sync();
         self.inner.arm()
-    }
-
-    fn disarm(&mut self) {
-        self.inner.disarm();
-    }
-
-    fn waker(&self) -> Option<BorrowedFd<'_>> {
-        self.inner.waker()
-    }
-
-    fn counts(&self) -> Counts {
-        self.inner.counts()
-    }
-
-    fn medium(&self) -> Medium {
-        self.inner.medium()
-    }
-
-    fn worth_waiting(&self) -> bool {
-        self.inner.worth_waiting()
     }
 }
 
@@ -264,7 +210,10 @@ impl<C> Drop for Pcap<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loopback::{Loopback, pair};
+    use crate::{
+        Peer,
+        loopback::{Loopback, pair},
+    };
 
     fn ends() -> (Loopback, Loopback) {
         let (a, b) = pair(64, 2000);

@@ -1,10 +1,8 @@
 //! A line for each message.
 
 use super::staging::Staging;
-use crate::{
-    Amend, AttachError, Batch, Carrier, Channel, Counts, Limits, Medium, Message, Origin, Peer, SendError, Slot, View,
-};
-use std::{fmt, io, net::SocketAddr, os::fd::BorrowedFd};
+use crate::{Batch, Carrier, Channel, Message, Origin, SendError, Slot, View};
+use std::{fmt, io};
 
 /// How many bytes of a message a line shows.
 const SHOWN: usize = 24;
@@ -107,36 +105,10 @@ fn show(
 }
 
 impl<C: Carrier> Carrier for Trace<C> {
-    fn kind(&self) -> &'static str {
-        self.inner.kind()
-    }
-
-    fn attach(&mut self, channel: Channel, peer: Peer) -> Result<(), AttachError> {
-        self.inner.attach(channel, peer)
-    }
-
-    fn amend(&mut self, channel: Channel, amend: Amend) -> Result<(), AttachError> {
-        self.inner.amend(channel, amend)
-    }
-
-    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
-        self.inner.send_to(to, datagram)
-    }
-
-    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
-        self.inner.moved()
-    }
+    super::pass::pass_on!();
 
     fn detach(&mut self, channel: Channel) {
         self.inner.detach(channel);
-    }
-
-    fn limits(&self, channel: Channel) -> Option<Limits> {
-        self.inner.limits(channel)
-    }
-
-    fn resize(&mut self, channel: Channel, message: usize) {
-        self.inner.resize(channel, message);
     }
 
     fn reserve(&mut self, channel: Channel, most: usize) -> Result<Slot<'_>, SendError> {
@@ -184,39 +156,18 @@ impl<C: Carrier> Carrier for Trace<C> {
         Ok(())
     }
 
-    fn release(&mut self) {
-        self.inner.release();
-    }
-
     fn arm(&mut self) -> bool {
         self.inner.arm()
-    }
-
-    fn disarm(&mut self) {
-        self.inner.disarm();
-    }
-
-    fn waker(&self) -> Option<BorrowedFd<'_>> {
-        self.inner.waker()
-    }
-
-    fn counts(&self) -> Counts {
-        self.inner.counts()
-    }
-
-    fn medium(&self) -> Medium {
-        self.inner.medium()
-    }
-
-    fn worth_waiting(&self) -> bool {
-        self.inner.worth_waiting()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loopback::{Loopback, pair};
+    use crate::{
+        Peer,
+        loopback::{Loopback, pair},
+    };
     use std::sync::{Arc, Mutex};
 
     #[test]
