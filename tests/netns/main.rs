@@ -13,6 +13,7 @@ mod hostile;
 mod iop;
 mod life;
 mod load;
+mod messages;
 mod mtu;
 mod path;
 mod programs;
