@@ -46,6 +46,18 @@ fn received(mut process: Process) -> Result<(Vec<Value>, bool)> {
     Ok((lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), status.success()))
 }
 
+/// Tries it over UDP, then over shared memory.
+fn over_both(what: impl Fn(&Node, &Node) -> Result<()>) -> Result<()> {
+    {
+        let net = Net::new()?;
+        let nodes = udp_pair(&net, |config| config)?;
+        what(&nodes[0], &nodes[1])?;
+    }
+    let net = Net::new()?;
+    let nodes = mesh(&net, 2)?;
+    what(&nodes[0], &nodes[1])
+}
+
 /// A number of `minet stats`: of the core.
 fn count(node: &Node, name: &str) -> Result<u64> {
     Ok(node.ask(&["stats"])?["core"][name].as_u64().unwrap_or(0))
@@ -61,9 +73,7 @@ fn door(node: &Node) -> PathBuf {
 /// Rows: MA-05, MA-06, MA-18.
 #[test]
 fn a_message_reaches_a_port_of_another_node() -> Result<()> {
-    let net = Net::new()?;
-    for nodes in [udp_pair(&net, |config| config)?, mesh(&Net::new()?, 2)?] {
-        let [a, b] = &nodes[..] else { panic!() };
+    over_both(|a, b| {
         let process = receiver(b, a, "box", &["--count", "3"])?;
         let (told, good) = said(a, &["send", "--to", "box", "--confirm", "--tag", "7", "--priority", "high", "hello"]);
         assert!(good, "{told:?}");
@@ -78,8 +88,8 @@ fn a_message_reaches_a_port_of_another_node() -> Result<()> {
         let texts: Vec<_> = got.iter().map(|m| (m["text"].as_str().unwrap(), m["node"].as_str().unwrap())).collect();
         assert_eq!(texts, [("hello", "a"), ("plain", "a"), ("near", "b")]);
         assert_eq!((&got[0]["tag"], &got[0]["priority"]), (&7.into(), &1.into()));
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// What cannot be is said at once, or told apart by who said no.
@@ -134,11 +144,10 @@ fn a_call_is_answered() -> Result<()> {
 /// Rows: MF-3.
 #[test]
 fn a_large_payload_arrives_whole() -> Result<()> {
-    let net = Net::new()?;
-    for nodes in [udp_pair(&net, |config| config)?, mesh(&Net::new()?, 2)?] {
-        let [a, b] = &nodes[..] else { panic!() };
+    over_both(|a, b| {
         let process = receiver(b, a, "box", &["--count", "1"])?;
-        let text: String = (0..300 << 10).map(|n: u32| char::from(b'a' + (n.wrapping_mul(n) >> 7 & 15) as u8)).collect();
+        let text: String =
+            (0..300 << 10).map(|n: u32| char::from(b'a' + (n.wrapping_mul(n) >> 7 & 15) as u8)).collect();
         let mut send = a.command(&["send", "--to", "box", "--confirm", "--timeout", "15"]);
         let mut child = send.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
@@ -146,17 +155,17 @@ fn a_large_payload_arrives_whole() -> Result<()> {
         assert!(output.status.success(), "{output:?}");
         let (got, good) = received(process)?;
         assert!(good && got[0]["length"] == text.len() && got[0]["text"] == text.as_str(), "it came otherwise");
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Rows: MA-12.
 #[test]
-fn one_message_reaches_many_with_a_receipt_of_each() -> Result<()> {
+fn messages_go_to_one_to_many_and_from_many() -> Result<()> {
     let net = Net::new()?;
     let nodes = mesh(&net, 4)?;
     let [a, b, c, d] = &nodes[..] else { panic!() };
-    let at_b = receiver(b, a, "box", &["--count", "2", "--answer", "from b", "--kind", "even"])?;
+    let at_b = receiver(b, a, "box", &["--count", "4", "--answer", "from b"])?;
     let at_c = receiver(c, a, "box", &["--count", "2", "--answer", "from c"])?;
     // Everywhere: the node without such a port says so in its own slot.
     let (told, good) = said(a, &["send", "--all", "box", "--confirm", "x"]);
@@ -167,13 +176,18 @@ fn one_message_reaches_many_with_a_receipt_of_each() -> Result<()> {
     let output = minet(a, &["call", "--pattern", "b*", "?"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "b: from b\nc: from c\n");
-    for process in [at_b, at_c] {
-        let (got, good) = received(process)?;
-        assert!(good && got.len() == 2);
+    assert!(received(at_c)?.1);
+    // And many reach one.
+    for node in [c, d] {
+        assert!(minet(node, &["send", "--to", "box", "--on", "b", "--confirm", "x"]).status.success());
     }
+    let (got, good) = received(at_b)?;
+    let from: Vec<_> = got.iter().map(|m| m["node"].as_str().unwrap()).collect();
+    assert!(good && from == ["a", "a", "c", "d"], "{from:?}");
     Ok(())
 }
 
+/// Rows: LD-4.
 #[test]
 fn a_killed_receiver_settles_its_callers() -> Result<()> {
     let net = Net::new()?;
@@ -215,7 +229,6 @@ fn a_retained_port_keeps_its_messages() -> Result<()> {
     Ok(())
 }
 
-/// Rows: LD-4.
 #[test]
 fn a_watch_sees_the_first_come_and_the_last_go() -> Result<()> {
     let net = Net::new()?;
@@ -243,7 +256,8 @@ fn a_watch_sees_the_first_come_and_the_last_go() -> Result<()> {
 fn last_word(stream: &mut UnixStream) -> String {
     stream.set_read_timeout(Some(SOON)).unwrap();
     let mut told = Vec::new();
-    stream.read_to_end(&mut told).unwrap();
+    // A daemon that did not read everything resets the connection; what it told is there before.
+    let _ = stream.read_to_end(&mut told);
     String::from_utf8_lossy(&told).into_owned()
 }
 
@@ -275,10 +289,9 @@ fn a_guest_that_sends_anything_is_told_and_ended() -> Result<()> {
         assert!(why.contains(expected), "{why}");
     }
     // A frame of the right length with anything in it, and another version.
-    for (bytes, expected) in [
-        ([GREETING, &[40, 0, 0, 0], &[0xfe; 40]].concat(), "malformed"),
-        (b"MNGD\x02\0\0\0".to_vec(), "version 2"),
-    ] {
+    for (bytes, expected) in
+        [([GREETING, &[40, 0, 0, 0], &[0xfe; 40]].concat(), "malformed"), (b"MNGD\x02\0\0\0".to_vec(), "version 2")]
+    {
         let mut stream = UnixStream::connect(door(a)).unwrap();
         stream.write_all(&bytes).unwrap();
         let why = last_word(&mut stream);

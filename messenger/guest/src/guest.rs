@@ -4,8 +4,8 @@ use crate::{
     Answer, GuestError, Message, Outcome, Place, PortId, Received,
     inbox::Inbox,
     protocol::{
-        Call, Change, Done, Envelope, Frames, PAYLOAD_MOST, PortSpec, Request, Sent, Ticket, To, Told, Wants,
-        Watch, emit, greeting, parse,
+        Call, Change, Done, Envelope, Frames, PAYLOAD_MOST, PortSpec, Request, Sent, Ticket, To, Told, Wants, Watch,
+        emit, greeting, parse,
     },
 };
 use messenger_core::{Code, NodeId, Status};
@@ -55,16 +55,15 @@ impl Guest {
     /// # Errors
     /// As for [`Guest::join`].
     pub fn join_at(path: &Path) -> Result<Guest, GuestError> {
-        let stream = UnixStream::connect(path)
-            .map_err(|source| GuestError::NotRunning { path: path.to_path_buf(), source })?;
+        let stream =
+            UnixStream::connect(path).map_err(|source| GuestError::NotRunning { path: path.to_path_buf(), source })?;
         Guest::greet(stream)
     }
 
     fn greet(stream: UnixStream) -> Result<Guest, GuestError> {
         stream.set_write_timeout(Some(PATIENCE))?;
         let node = (NodeId::from_name(""), String::new());
-        let mut guest =
-            Guest { stream, frames: Frames::new(LONGEST), inbox: Inbox::default(), node, calls: 0 };
+        let mut guest = Guest { stream, frames: Frames::new(LONGEST), inbox: Inbox::default(), node, calls: 0 };
         guest.write(&greeting())?;
         match guest.next(Some(Instant::now() + PATIENCE))? {
             Some((Told::Welcome { node, node_name }, _)) => {

@@ -285,7 +285,8 @@ mod tests {
         let args = Args::parse_from(["minet", "iop", "reset", "io1", "--name", "a"]);
         let Command::Iop(IopArgs { command: IopCommand::Reset(one) }) = args.command else { panic!() };
         assert_eq!((&*one.iop, one.at.name.as_deref()), ("io1", Some("a")));
-        let args = Args::parse_from(["minet", "send", "--to", "x", "--on", "b", "--confirm", "--priority", "high", "hi"]);
+        let args =
+            Args::parse_from(["minet", "send", "--to", "x", "--on", "b", "--confirm", "--priority", "high", "hi"]);
         let Command::Send(send) = args.command else { panic!() };
         let to = messenger::To::On { node: "b".into(), name: "x".into() };
         assert_eq!((send.message.to(), send.confirm, send.message.text.as_deref()), (Some(to), true, Some("hi")));

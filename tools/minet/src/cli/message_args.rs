@@ -9,7 +9,7 @@ use messenger::{Priority, To};
 #[group(required = true, multiple = false)]
 pub struct Target {
     /// To the first port of this name
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     pub to: Option<String>,
     /// To every port that this pattern matches: `disk/*`, `kind=disk speed>=100`
     #[arg(long)]

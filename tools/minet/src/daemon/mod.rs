@@ -136,7 +136,8 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
         .map_err(|source| DaemonError::Control { path, source })?;
     let node = Node::new(node_config(&config, &attached)?, clock.now());
     warn_of_clear_text(&config);
-    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, iops, server, guests, sealing);
+    let control =
+        Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, iops, server, guests, sealing);
     control.run(poll, signals)
 }
 

@@ -3,7 +3,8 @@
 use super::{Guests, told::head};
 use messenger::protocol::{Call, Done, Envelope, Life, PortSpec, Request, Sent, Ticket, To, Told, Wants, Watch};
 use messenger_core::{
-    Answer, Choice, Code, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, PortId, Status, Target, Time,
+    Answer, Choice, Code, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId, Status,
+    Target, Time,
     wire::{Agent, Scope},
 };
 use std::time::Duration;
@@ -23,7 +24,7 @@ type Carried = Result<(Done, Vec<u8>), Status>;
 
 impl Guests {
     /// Carries out a call and answers it.
-    pub(super) fn call(&mut self, number: usize, call: Call, payload: Vec<u8>, node: &mut Node, now: Time) {
+    pub(super) fn call(&mut self, number: usize, call: Call, payload: Payload, node: &mut Node, now: Time) {
         self.counts.calls += 1;
         let asked = call.number;
         match self.carry_out(number, call.request, payload, node, now) {
@@ -35,7 +36,7 @@ impl Guests {
         }
     }
 
-    fn carry_out(&mut self, number: usize, request: Request, payload: Vec<u8>, node: &mut Node, now: Time) -> Carried {
+    fn carry_out(&mut self, number: usize, request: Request, payload: Payload, node: &mut Node, now: Time) -> Carried {
         let done = match request {
             Request::Open(spec) => self.open(number, spec, node, now)?,
             Request::Attach { name } => self.attach(number, &name, node, now)?,
@@ -113,7 +114,7 @@ impl Guests {
         &mut self,
         number: usize,
         envelope: Envelope,
-        payload: Vec<u8>,
+        payload: Payload,
         node: &mut Node,
         now: Time,
     ) -> Result<Done, Status> {
@@ -166,19 +167,12 @@ impl Guests {
         Ok((Done::Message(head(node, &message, ask)), message.payload.to_vec()))
     }
 
-    fn respond(
-        &mut self,
-        number: usize,
-        ask: u64,
-        answer: Answer,
-        node: &mut Node,
-        now: Time,
-    ) -> Result<Done, Status> {
+    fn respond(&mut self, number: usize, ask: u64, answer: Answer, node: &mut Node, now: Time) -> Result<Done, Status> {
         let Some(guest) = self.guests.get_mut(&number) else { return Err(Status::new(Code::NotOpen)) };
         let asked = *guest.asks.get(&ask).ok_or(Status::new(Code::NotFound))?;
         let done = node.exchange_mut().respond(now, &asked, answer);
         // One that was too large may be given another time.
-        if done.is_ok_and(|()| true) || done.is_err_and(|status| status.code != Code::TooLarge) {
+        if !done.is_err_and(|status| status.code == Code::TooLarge) {
             guest.asks.remove(&ask);
         }
         done.map(|()| Done::Nothing)

@@ -1,13 +1,12 @@
 //! One guest: its connection, and what is its.
 
-use messenger::protocol::{
-    Call, FRAME_MOST, FrameError, Frames, HEAD_MOST, Told, check_greeting, emit, parse,
-};
-use messenger_core::{Ask, PortId, TicketId, WatchId};
+use messenger::protocol::{Call, FRAME_MOST, FrameError, Frames, HEAD_MOST, Told, check_greeting, emit, parse};
+use messenger_core::{Ask, Payload, PortId, TicketId, WatchId};
 use mio::net::UnixStream;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io::{ErrorKind, Read, Write},
+    net::Shutdown,
     time::Instant,
 };
 
@@ -19,7 +18,7 @@ const CHUNK: usize = 64 << 10;
 /// What came from a guest.
 pub(super) enum Came {
     /// A call with its payload.
-    Call(Call, Vec<u8>),
+    Call(Call, Payload),
     /// Its greeting.
     Greeting,
     /// Part of something.
@@ -102,7 +101,9 @@ impl Guest {
         }
         let Some(frame) = self.frames.next_frame()? else { return Ok(None) };
         let (call, payload) = parse(&frame, HEAD_MOST)?;
-        Ok(Some(Came::Call(call, payload.to_vec())))
+        let (head, whole) = (frame.len() - payload.len(), frame.len());
+        // The payload stays where it was read to.
+        Ok(Some(Came::Call(call, Payload::from(frame).slice(head..whole))))
     }
 
     /// Queues what it is told; `false` when too much waits already.
@@ -137,6 +138,10 @@ impl Guest {
                 self.written = 0;
                 self.output.pop_front();
             }
+        }
+        if self.ending.is_some() {
+            // Nothing follows the last word. One that is gone does not mind.
+            let _ = self.stream.shutdown(Shutdown::Write);
         }
     }
 
@@ -182,7 +187,7 @@ mod tests {
                 loop {
                     match guest.take() {
                         Came::Greeting => greetings += 1,
-                        Came::Call(call, payload) => calls.push((call, payload)),
+                        Came::Call(call, payload) => calls.push((call, payload.to_vec())),
                         Came::Part => {}
                         Came::Nothing => break,
                         Came::Wrong(error) => panic!("{error}"),
@@ -215,7 +220,7 @@ mod tests {
         // What was begun ends; then comes the last word, and nothing else.
         let (mut frames, mut told) = (Frames::new(FRAME_MOST), Vec::new());
         let mut chunk = vec![0; CHUNK];
-        while let Ok(n) = there.read(&mut chunk) {
+        while let Ok(n @ 1..) = there.read(&mut chunk) {
             frames.push(&chunk[..n]);
             while let Some(frame) = frames.next_frame().unwrap() {
                 told.push(parse::<Told>(&frame, HEAD_MOST).unwrap().0);

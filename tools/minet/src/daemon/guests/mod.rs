@@ -222,3 +222,6 @@ impl Guests {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,10 +75,9 @@ impl Guests {
                 (self.watchers.get(&context).copied(), told, None)
             }
             // Guests' messages are held by their ports, and their paths last for one send.
-            Delivery::Message { .. }
-            | Delivery::Path { .. }
-            | Delivery::PathClosed { .. }
-            | Delivery::NodeClosed => return,
+            Delivery::Message { .. } | Delivery::Path { .. } | Delivery::PathClosed { .. } | Delivery::NodeClosed => {
+                return;
+            }
         };
         if let Some(number) = number {
             self.tell(number, &told, &payload.unwrap_or_default(), node, now);
