@@ -207,6 +207,30 @@ fn a_killed_receiver_settles_its_callers() -> Result<()> {
     Ok(())
 }
 
+/// The caller hears of the death of the other node, and its next call finds the new life of that node.
+#[test]
+fn a_killed_node_settles_its_callers() -> Result<()> {
+    let net = Net::new()?;
+    let mut nodes = mesh(&net, 2)?;
+    let (mut b, a) = (nodes.remove(1), nodes.remove(0));
+    let silent = receiver(&b, &a, "box", &[])?;
+    let call = Process::spawn(a.command(&["call", "--to", "box", "--timeout", "60", "--json", "?"]))?;
+    eventually(SOON, "the request", || Ok((!silent.output()?.stdout.is_empty()).then_some(())))?;
+    b.kill();
+    let (told, good) = received(call)?;
+    let slot = &told[0]["slots"][0];
+    assert!(!good && slot["status"] == "the node is down" && slot["stored"] == true, "{told:?}");
+    assert!(!received(silent)?.1, "its guests are no guests any more");
+    b.relaunch()?;
+    b.wait_ready()?;
+    a.wait_members(2, SOON)?;
+    let process = receiver(&b, &a, "box", &["--answer", "again", "--count", "1"])?;
+    let output = minet(&a, &["call", "--to", "box", "?"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "again\n", "{output:?}");
+    assert!(received(process)?.1);
+    Ok(())
+}
+
 #[test]
 fn a_retained_port_keeps_its_messages() -> Result<()> {
     let net = Net::new()?;
