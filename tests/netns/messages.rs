@@ -219,7 +219,7 @@ fn a_killed_node_settles_its_callers() -> Result<()> {
     b.kill();
     let (told, good) = received(call)?;
     let slot = &told[0]["slots"][0];
-    assert!(!good && slot["status"] == "the node is down" && slot["stored"] == true, "{told:?}");
+    assert!(!good && slot["status"] == "the node is down" && slot["tier"] == "transport", "{told:?}");
     assert!(!received(silent)?.1, "its guests are no guests any more");
     b.relaunch()?;
     b.wait_ready()?;

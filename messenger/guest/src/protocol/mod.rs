@@ -233,7 +233,7 @@ pub struct Slot {
     /// How it ended.
     #[serde(with = "plain::status")]
     pub status: Status,
-    /// The node stored the message.
+    /// The node told that it stored the message, by a receipt or an answer; for a request without an answer nobody knows.
     pub stored: bool,
 }
 
