@@ -10,6 +10,19 @@ fn gate(n: u8) -> Gate {
     Gate::new(Identity::from_secret(Secret::new([n; 32])).unwrap(), GateConfig::default()).unwrap()
 }
 
+/// Carries one datagram of a gate to the other and counts the sessions that the first one tells of; whether there was any.
+fn pass(gate: &mut Gate, to: &mut Gate, now: Duration, from: Address, opened: &mut u32) -> bool {
+    let transmit = gate.poll_transmit();
+    let any = transmit.is_some();
+    if let Some(mut transmit) = transmit {
+        to.handle_datagram(now, from, &mut transmit.bytes);
+    }
+    while let Some(event) = gate.poll_event() {
+        *opened += u32::from(matches!(event, Event::Opened { .. }));
+    }
+    any
+}
+
 fuzz_target!(|data: &[u8]| {
     let (mut a, mut b) = (gate(1), gate(2));
     let (at_a, at_b, mut now) = (Address::from([1; 6]), Address::from([2; 6]), Duration::from_secs(1));
@@ -17,19 +30,9 @@ fuzz_target!(|data: &[u8]| {
     a.open(now, b.public(), at_b).unwrap();
     let (mut opened, mut data) = ((0, 0), data);
     let step = |a: &mut Gate, b: &mut Gate, now: Duration, opened: &mut (u32, u32)| {
-        let mut any = false;
-        for (from, to, gate, count) in [(at_a, &mut *b, &mut *a, 0), (at_b, &mut *a, &mut *b, 1)] {
-            if let Some(mut transmit) = gate.poll_transmit() {
-                to.handle_datagram(now, from, &mut transmit.bytes);
-                any = true;
-            }
-            while let Some(event) = gate.poll_event() {
-                if matches!(event, Event::Opened { .. }) {
-                    *(if count == 0 { &mut opened.0 } else { &mut opened.1 }) += 1;
-                }
-            }
-        }
-        any
+        let there = pass(a, b, now, at_a, &mut opened.0);
+        let back = pass(b, a, now, at_b, &mut opened.1);
+        there || back
     };
     // Each order: what to do, then how many bytes of the input for it.
     while let [order, len, rest @ ..] = data {

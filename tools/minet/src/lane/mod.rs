@@ -124,8 +124,17 @@ impl Lane {
     fn turn(&mut self) -> bool {
         let now = self.clock.now();
         let snapshot = self.snapshot.load();
+        let mut went = false;
+        // A bridge gives a frame to all its ports at once: what another node read there and sent on is here already, and
+        // has to be seen first, or the station would seem to be behind that node.
+        let learns = snapshot.tables.iter().any(|table| table.policy().learn);
+        if learns {
+            went = self.egress.turn(now, snapshot, &mut self.ports, &mut self.outlet, BURST);
+        }
         let came = self.ingress.turn(now, snapshot, &mut self.ports, &mut self.outlet, &self.inbox);
-        let went = self.egress.turn(now, snapshot, &mut self.ports, &mut self.outlet, BURST);
+        if !learns {
+            went = self.egress.turn(now, snapshot, &mut self.ports, &mut self.outlet, BURST);
+        }
         self.outlet.flush();
         if self.outlet.take_narrow() {
             self.inbox.push(Report::TooLong);

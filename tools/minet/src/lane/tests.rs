@@ -11,7 +11,7 @@ use fabric::{
     shm::{Joining, Listener, Offer, Progress, Session, Shm, connect},
 };
 use messenger_core::{Mac, NodeId, SegmentId};
-use minet::{Hop, Member, Offloads, Reason, Switch, Table, VirtioNet};
+use minet::{Hop, Member, Offloads, Policy, Reason, Switch, Table, VirtioNet};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt::set_socket_send_buffer_size};
 use std::{os::fd::OwnedFd, path::Path, sync::Arc, time::Duration};
 
@@ -52,8 +52,9 @@ fn member(n: u32, offloads: Offloads) -> Member {
     }
 }
 
-fn snapshot(own: u32, peer: u32, offloads: Offloads) -> Snapshot {
-    let table = Table::builder(node(own), SegmentId(7)).member(member(peer, offloads)).build();
+fn snapshot(own: u32, peer: u32, offloads: Offloads, learn: bool) -> Snapshot {
+    let policy = Policy { learn, ..Policy::default() };
+    let table = Table::builder(node(own), SegmentId(7)).policy(policy).member(member(peer, offloads)).build();
     Snapshot { tables: vec![table], peers: vec![vec![Some(node(peer))]] }
 }
 
@@ -111,10 +112,15 @@ fn meet(dir: &Path, a: &Shm, b: &Shm) -> [Session; 2] {
 
 /// Two nodes, 1 and 2, and what each believes of the other.
 fn pair(offloads: Offloads) -> [End; 2] {
+    pair_of(offloads, false)
+}
+
+fn pair_of(offloads: Offloads, learn: bool) -> [End; 2] {
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (Shm::new().unwrap(), Shm::new().unwrap());
     let [at_a, at_b] = meet(dir.path(), &a, &b);
-    let mut ends = [end(Box::new(a), snapshot(1, 2, offloads)), end(Box::new(b), snapshot(2, 1, offloads))];
+    let mut ends =
+        [end(Box::new(a), snapshot(1, 2, offloads, learn)), end(Box::new(b), snapshot(2, 1, offloads, learn))];
     for (end, mut session) in ends.iter_mut().zip([at_a, at_b]) {
         end.attach(0, Peer::Shm(session.rings.remove(0)));
     }
@@ -254,4 +260,21 @@ fn a_frame_of_another_node_is_not_taken_from_this_peer() {
     b.lane.turn();
     assert_eq!(b.received(), None);
     assert_eq!(a.counters().dropped(Reason::Loop), 1, "our own side does not let it out");
+}
+
+/// Two nodes on one bridge: both read a station's broadcast there, and each sends it to the other. However late the second
+/// one comes to look, it takes the station for its own, and the frame does not go round.
+#[test]
+fn what_waits_at_the_interface_was_there_before_what_another_node_sent_on() {
+    let [mut a, mut b] = pair_of(Offloads::ALL, true);
+    let mut said = frame(1, 2, 60);
+    said[10..16].fill(0xff);
+    said[16..22].copy_from_slice(&[6, 0, 0, 0, 0, 0x10]);
+    a.kernel.send(&said).unwrap();
+    b.kernel.send(&said).unwrap();
+    a.lane.turn();
+    b.lane.turn();
+    a.lane.turn();
+    assert_eq!((a.received(), b.received()), (None, None));
+    assert_eq!([a.counters().dropped(Reason::Loop), b.counters().dropped(Reason::Loop)], [1, 1]);
 }

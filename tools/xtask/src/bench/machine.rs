@@ -5,7 +5,10 @@ use super::{
     page::{self, Bystander},
 };
 use crate::{bare, packages, workspace::Workspace};
-use minet_tests::{Config, Error, Net, Node, Ping, Result, SOON, clean_leftovers, eventually, proportional_kib};
+use minet_tests::{
+    Config, Error, Net, Node, Ping, Result, SOON, clean_leftovers, eventually, exact_processor_seconds,
+    proportional_kib,
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -17,7 +20,7 @@ use std::{
 const TASK: &str = "cargo xtask iop --measure";
 
 /// How often it is booted, reset and stopped.
-const ROUNDS: u64 = 5;
+const ROUNDS: u64 = 9;
 /// Echo requests, and the time between two.
 const PINGS: u32 = 300;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -86,21 +89,23 @@ fn measure(minet: &Path, image: &Path) -> Result<(Vec<Budget>, String)> {
     operational(1)?;
 
     let (mut boots, mut resets, mut silences) = (Vec::new(), Vec::new(), Vec::new());
+    let mut spent = Vec::new();
     for _ in 0..ROUNDS {
         let next = lives()? + 1;
         node.ask(&["iop", "hold", NAME])?;
         let begun = Instant::now();
         node.ask(&["iop", "boot", NAME])?;
-        operational(next)?;
+        let pid = process(&operational(next)?)?;
         boots.push(begun.elapsed().as_secs_f64());
+        spent.push(exact_processor_seconds(pid)?);
 
         let begun = Instant::now();
         node.ask(&["iop", "reset", NAME])?;
-        let pid = operational(next + 1)?["pid"].to_string();
+        let pid = process(&operational(next + 1)?)?;
         resets.push(begun.elapsed().as_secs_f64());
 
         // Deaf, while its process lives.
-        node.space().run("kill", &["-STOP", &pid])?;
+        node.space().run("kill", &["-STOP", &pid.to_string()])?;
         let begun = Instant::now();
         eventually(SOON, "a fault", || Ok((iop(&node)?["state"] != "operational").then_some(())))?;
         silences.push(begun.elapsed().as_secs_f64() * 1e3 / f64::from(HEARTBEAT.0));
@@ -108,14 +113,15 @@ fn measure(minet: &Path, image: &Path) -> Result<(Vec<Budget>, String)> {
     }
 
     let pings = Ping::new(ADDRESS, PINGS).every(PAUSE).run(node.space())?;
-    let pid = operational(1)?["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-    let pid = pid.ok_or_else(|| Error::unexpected("an operational I/O processor without a process"))?;
+    let pid = process(&operational(1)?)?;
     let status = node.space().run("curl", &["--silent", "--show-error", &format!("http://{ADDRESS}/")])?.stdout;
     let heap = status.lines().find_map(|line| line.strip_prefix("memory ")).unwrap_or("? of ? bytes");
     let besides = format!(
-        "Of its memory the heap uses {heap}. The process of QEMU takes {:.1} MiB of the host. {} of {PINGS} echo requests \
-         were answered. A heartbeat is {} ms, {} may be missed. Times hold the command's own start, and a look every 10 ms.",
+        "Of its memory the heap uses {heap}. QEMU takes {:.1} MiB of the host, and until the processor is operational \
+         {:.2} s of the host's processors (median of the boots): what a boot takes besides, it waits for them. \
+         {} of {PINGS} echo requests were answered. A heartbeat is {} ms, {} may be missed. Times hold the command's own start, and a look every 10 ms.",
         proportional_kib(pid)? as f64 / 1024.0,
+        median(spent).unwrap_or_default(),
         pings.received,
         HEARTBEAT.0,
         HEARTBEAT.1,
@@ -134,6 +140,12 @@ fn measure(minet: &Path, image: &Path) -> Result<(Vec<Budget>, String)> {
 
 fn iop(node: &Node) -> Result<Value> {
     Ok(node.ask(&["iop", "list"])?["iops"][0].clone())
+}
+
+/// What it runs on.
+fn process(iop: &Value) -> Result<u32> {
+    let pid = iop["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+    pid.ok_or_else(|| Error::unexpected(format!("an I/O processor without a process: {iop}")))
 }
 
 /// The memory that a machine of QEMU was given, in MiB.

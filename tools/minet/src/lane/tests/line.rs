@@ -6,7 +6,7 @@
 
 use super::*;
 use fabric::udp::Udp;
-use minet::{Gso, Policy};
+use minet::Gso;
 
 const NARROW: usize = 1472;
 /// What fits a message behind its header, the virtio-net header and all headers of the frame.
