@@ -1,6 +1,9 @@
 //! Messages between processes of different nodes: guests of their daemons, through the command `minet` and by hand.
 
-use crate::topology::{mesh, udp_pair};
+use crate::{
+    sealed::Rig,
+    topology::{joined, mesh, udp_pair},
+};
 use minet_tests::{Error, Net, Node, Process, Result, SOON, eventually};
 use serde_json::Value;
 use std::{
@@ -46,8 +49,14 @@ fn received(mut process: Process) -> Result<(Vec<Value>, bool)> {
     Ok((lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), status.success()))
 }
 
-/// Tries it over UDP, then over shared memory.
-fn over_both(what: impl Fn(&Node, &Node) -> Result<()>) -> Result<()> {
+/// Tries it over UDP in clear text, over sealed UDP, and over shared memory.
+fn over_all(what: impl Fn(&Node, &Node) -> Result<()>) -> Result<()> {
+    {
+        let rig = Rig::new()?;
+        let (a, b) = rig.start(rig.configs())?;
+        let nodes = joined(vec![a, b])?;
+        what(&nodes[0], &nodes[1])?;
+    }
     {
         let net = Net::new()?;
         let nodes = udp_pair(&net, |config| config)?;
@@ -68,12 +77,12 @@ fn door(node: &Node) -> PathBuf {
     node.control().with_extension("guest")
 }
 
-/// From a shell on one node to a port on another, over shared memory and over UDP, with a receipt.
+/// From a shell on one node to a port on another, with a receipt; the same words whatever carries it.
 ///
 /// Rows: MA-05, MA-06, MA-18.
 #[test]
 fn a_message_reaches_a_port_of_another_node() -> Result<()> {
-    over_both(|a, b| {
+    over_all(|a, b| {
         let process = receiver(b, a, "box", &["--count", "3"])?;
         let (told, good) = said(a, &["send", "--to", "box", "--confirm", "--tag", "7", "--priority", "high", "hello"]);
         assert!(good, "{told:?}");
@@ -144,7 +153,7 @@ fn a_call_is_answered() -> Result<()> {
 /// Rows: MF-3.
 #[test]
 fn a_large_payload_arrives_whole() -> Result<()> {
-    over_both(|a, b| {
+    over_all(|a, b| {
         let process = receiver(b, a, "box", &["--count", "1"])?;
         let text: String =
             (0..300 << 10).map(|n: u32| char::from(b'a' + (n.wrapping_mul(n) >> 7 & 15) as u8)).collect();
