@@ -53,7 +53,7 @@ pub struct Outgoing {
     #[command(flatten)]
     pub target: Target,
     /// Name or number of the node whose port is meant
-    #[arg(long, value_name = "NODE", requires = "to")]
+    #[arg(long, value_name = "NODE", conflicts_with_all = ["pattern", "all"])]
     pub on: Option<String>,
     /// Which area of the port it is for
     #[arg(long, value_enum, default_value_t)]
