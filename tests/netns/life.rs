@@ -52,7 +52,7 @@ fn a_clean_stop_leaves_nothing() -> Result<()> {
     let net = Net::new()?;
     let mut nodes = mesh(&net, 2)?;
     let run_dir = nodes[0].run_dir().join("default");
-    assert_eq!(sockets(&run_dir)?.len(), 4, "each listens for commands and for peers");
+    assert_eq!(sockets(&run_dir)?.len(), 6, "each listens for commands, for guests and for peers");
     nodes[1].stop()?;
     nodes[0].wait_state("b", "down", SOON)?;
     nodes[0].stop()?;

@@ -15,6 +15,7 @@ mod iop;
 mod life;
 mod load;
 mod media;
+mod messages;
 mod mtu;
 mod path;
 mod programs;

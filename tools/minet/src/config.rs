@@ -136,10 +136,7 @@ pub struct Config {
     pub iops: Vec<Iop>,
 }
 
-/// Where sockets are unless told otherwise.
-pub const RUN_DIR: &str = "/run/minet";
-/// The fabric of whoever names none.
-pub const FABRIC: &str = "default";
+pub use messenger::{FABRIC, RUN_DIR};
 
 /// MTU of an interface unless told otherwise, in bytes.
 pub const MTU: u32 = 1500;

@@ -17,6 +17,7 @@ pub mod control;
 mod daemon;
 mod lane;
 mod snapshot;
+mod socket;
 pub mod trust;
 
 pub use config::{

@@ -1,5 +1,6 @@
 //! The command line.
 
+use super::message_args::{Outgoing, RecvArgs, SendArgs, WatchArgs};
 use crate::{Cidr, SerialArg};
 use clap::{Parser, Subcommand, ValueHint};
 use std::{net::SocketAddr, path::PathBuf};
@@ -34,6 +35,14 @@ pub enum Command {
     Iop(IopArgs),
     /// Measure the way to a member, beneath the interface
     Ping(PingArgs),
+    /// Send a message to ports of any node
+    Send(Box<SendArgs>),
+    /// Send a request to ports of any node, and print their answers
+    Call(Box<Outgoing>),
+    /// Receive messages: open a port of this name and print what comes
+    Recv(Box<RecvArgs>),
+    /// Watch ports come and go
+    Watch(WatchArgs),
     /// Make or show the key pair of a node
     #[command(subcommand)]
     Key(KeyCommand),
@@ -145,6 +154,13 @@ pub struct At {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl At {
+    /// Where that daemon's sockets are.
+    pub fn place(&self) -> messenger::Place {
+        messenger::Place { run_dir: self.run_dir.clone(), fabric: self.fabric.clone(), name: self.name.clone() }
+    }
 }
 
 /// `minet iop`
@@ -277,5 +293,13 @@ mod tests {
         let args = Args::parse_from(["minet", "iop", "reset", "io1", "--name", "a"]);
         let Command::Iop(IopArgs { command: IopCommand::Reset(one) }) = args.command else { panic!() };
         assert_eq!((&*one.iop, one.at.name.as_deref()), ("io1", Some("a")));
+        let args =
+            Args::parse_from(["minet", "send", "--to", "x", "--on", "b", "--confirm", "--priority", "high", "hi"]);
+        let Command::Send(send) = args.command else { panic!() };
+        let to = messenger::To::On { node: "b".into(), name: "x".into() };
+        assert_eq!((send.message.to(), send.confirm, send.message.text.as_deref()), (Some(to), true, Some("hi")));
+        for wrong in [&["hi"][..], &["hi", "--to", "x", "--all", "x"], &["hi", "--all", "x", "--on", "b"]] {
+            assert!(Args::try_parse_from([&["minet", "call"], wrong].concat()).is_err(), "{wrong:?}");
+        }
     }
 }

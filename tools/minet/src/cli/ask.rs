@@ -6,7 +6,7 @@ use super::{
 };
 use crate::control::{
     Ask, Client, EventsReport, InviteReport, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport,
-    RevokeReport, StatsReport, StatusReport, find_daemon,
+    RevokeReport, StatsReport, StatusReport,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{process::ExitCode, thread, time::Duration};
@@ -49,7 +49,7 @@ pub(super) fn iop(command: &IopCommand) -> Answer {
 }
 
 fn connect(at: &At) -> Result<Client, Box<dyn std::error::Error>> {
-    Ok(Client::connect(&find_daemon(&at.run_dir, &at.fabric, at.name.as_deref())?)?)
+    Ok(Client::find(&at.place())?)
 }
 
 fn show<T: DeserializeOwned + Serialize>(at: &At, ask: Ask, human: impl Fn(&T) -> String) -> Answer {

@@ -3,6 +3,8 @@
 mod args;
 mod ask;
 mod keys;
+mod message_args;
+mod messages;
 mod table;
 
 pub use args::{Args, Command};
@@ -56,6 +58,10 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Stats(at) => ask::stats(&at),
         Command::Iop(iop) => ask::iop(&iop.command),
         Command::Ping(ping) => ask::ping(&ping),
+        Command::Send(send) => messages::send(&send),
+        Command::Call(call) => messages::call(&call),
+        Command::Recv(recv) => messages::recv(&recv),
+        Command::Watch(watch) => messages::watch(&watch),
         Command::Key(key) => keys::key(&key),
         Command::Invite(invite) => ask::invite(&invite),
         Command::Revoke(revoke) => ask::revoke(&revoke),

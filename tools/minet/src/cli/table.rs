@@ -191,6 +191,21 @@ pub(super) fn ping(r: &PingReport) -> String {
     out + "\n"
 }
 
+/// A port that came or went; the first and the last one of a pattern are marked.
+pub(super) fn change(c: &messenger::Change) -> String {
+    let mut out = format!("{}  {} on {}", if c.up { "up  " } else { "down" }, c.name, c.node_name);
+    let kind = c.kind.iter().map(|kind| ("kind", kind));
+    for (key, value) in kind.chain(c.properties.iter().map(|(key, value)| (&**key, value))) {
+        let _ = write!(out, " {key}={value}");
+    }
+    let edge = match (c.edge, c.up) {
+        (false, _) => "",
+        (true, true) => " (the first)",
+        (true, false) => " (the last)",
+    };
+    out + edge + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! The asking end.
 
 use super::{Ask, Failure, Request, VERSION};
+use messenger::{Place, PlaceError};
 use serde::de::DeserializeOwned;
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -22,12 +23,9 @@ pub enum ClientError {
         /// The system's word.
         source: io::Error,
     },
-    /// No daemon has a socket here.
-    #[error("no daemon has a control socket in {0} (is `minet run` running? `--run-dir` and `--fabric` choose where)")]
-    None(PathBuf),
-    /// More than one.
-    #[error("several daemons run here, say which with --name: {0}")]
-    Several(String),
+    /// There is no daemon, or it is not known which.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// The connection broke.
     #[error("the daemon did not answer: {0}")]
     Io(#[from] io::Error),
@@ -42,35 +40,17 @@ pub enum ClientError {
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where a daemon's control socket is: that of `name`, or the only one there is.
-pub fn find_daemon(run_dir: &Path, fabric: &str, name: Option<&str>) -> Result<PathBuf, ClientError> {
-    let dir = run_dir.join(fabric);
-    if let Some(name) = name {
-        return Ok(dir.join(format!("{name}.ctl")));
-    }
-    let mut found: Vec<PathBuf> = match std::fs::read_dir(&dir) {
-        Ok(entries) => entries.flatten().map(|e| e.path()).filter(|p| p.extension() == Some("ctl".as_ref())).collect(),
-        Err(_) => Vec::new(),
-    };
-    found.retain(|p| UnixStream::connect(p).is_ok());
-    match (found.pop(), found.is_empty()) {
-        (None, _) => Err(ClientError::None(dir)),
-        (Some(one), true) => Ok(one),
-        (Some(one), false) => {
-            found.push(one);
-            let mut names: Vec<_> = found.iter().filter_map(|p| p.file_stem()).map(|s| s.to_string_lossy()).collect();
-            names.sort();
-            Err(ClientError::Several(names.join(", ")))
-        }
-    }
-}
-
 /// A connection to a daemon.
 pub struct Client {
     stream: BufReader<UnixStream>,
 }
 
 impl Client {
+    /// Connects to a daemon of this host.
+    pub fn find(place: &Place) -> Result<Client, ClientError> {
+        Client::connect(&place.socket("ctl")?)
+    }
+
     /// Connects to the socket at `path`.
     pub fn connect(path: &Path) -> Result<Client, ClientError> {
         let stream =

@@ -7,7 +7,7 @@ mod report;
 mod request;
 mod server;
 
-pub use client::{Client, ClientError, find_daemon};
+pub use client::{Client, ClientError};
 pub use report::{
     CarrierReport, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport, LinkCount,
     LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport, SegmentReport,

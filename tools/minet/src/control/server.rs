@@ -1,16 +1,13 @@
 //! The answering end, driven by the control thread's poll loop.
 
 use super::{Ask, Failure, Requests};
-use mio::{
-    Interest, Registry, Token,
-    net::{UnixListener, UnixStream},
-};
+use crate::socket::Socket;
+use mio::{Interest, Registry, Token, net::UnixStream};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
     io::{self, Read, Write},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 /// Connections at one time; more are turned away.
@@ -26,8 +23,7 @@ pub(crate) struct Asked {
 
 /// The control socket and its clients.
 pub(crate) struct Server {
-    listener: UnixListener,
-    path: PathBuf,
+    socket: Socket,
     own: Token,
     clients: BTreeMap<Token, Client>,
     next: usize,
@@ -42,21 +38,11 @@ struct Client {
 }
 
 impl Server {
-    /// Listens at `path`, in place of a socket that a dead daemon left. Clients get tokens from `first` on.
+    /// Listens at `path`. Clients get tokens from `first` on.
     pub(crate) fn bind(path: &Path, registry: &Registry, own: Token, first: usize) -> io::Result<Server> {
-        // Whoever holds the node's lock owns this name; what stands there is a dead daemon's.
-        let fresh = path.with_extension("ctl.new");
-        for old in [path, &fresh] {
-            match std::fs::remove_file(old) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-        }
-        let mut listener = UnixListener::bind(&fresh)?;
-        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
-        std::fs::rename(&fresh, path)?;
-        registry.register(&mut listener, own, Interest::READABLE)?;
-        Ok(Server { listener, path: path.to_path_buf(), own, clients: BTreeMap::new(), next: first })
+        let mut socket = Socket::bind(path)?;
+        registry.register(&mut socket.listener, own, Interest::READABLE)?;
+        Ok(Server { socket, own, clients: BTreeMap::new(), next: first })
     }
 
     /// Whether a token is of this server.
@@ -117,7 +103,7 @@ impl Server {
     }
 
     fn accept(&mut self, registry: &Registry) {
-        while let Ok((mut stream, _)) = self.listener.accept() {
+        while let Ok((mut stream, _)) = self.socket.listener.accept() {
             if self.clients.len() >= CLIENTS {
                 log::warn!("control socket: more than {CLIENTS} clients, one turned away");
                 continue;
@@ -137,12 +123,6 @@ impl Server {
         if let Some(mut client) = self.clients.remove(&token) {
             let _ = registry.deregister(&mut client.stream);
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 

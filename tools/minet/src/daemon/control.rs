@@ -1,28 +1,20 @@
 //! The control thread: waits for whatever happens, lets the core conclude from it, and follows that up.
 
+mod answers;
 mod events;
+mod guests;
 mod opening;
 mod pings;
 mod processors;
 
 use super::{
-    DaemonError, Lanes, UDP,
-    interface::Attached,
-    iops::Iops,
-    journal::Journal,
-    local::Local,
-    media::Media,
-    paths::Paths,
-    publish,
-    reports::Reporter,
-    sealing::{Sealing, Wanted},
-    signals::Signals,
-    wires::Wires,
+    DaemonError, Lanes, UDP, guests::Guests, interface::Attached, iops::Iops, journal::Journal, local::Local,
+    media::Media, paths::Paths, publish, sealing::Sealing, signals::Signals, wires::Wires,
 };
 use crate::{
     Config,
     clock::Clock,
-    control::{Ask, Asked, Server},
+    control::Server,
     lane::{Command, Inbox, Report},
     snapshot::Snapshot,
 };
@@ -48,15 +40,15 @@ impl Tokens {
     const LISTENER: Token = Token(2);
     const WATCH: Token = Token(3);
     pub(super) const CONTROL: Token = Token(4);
+    pub(super) const GUESTS_DOOR: Token = Token(5);
     const INTERFACES: usize = 16;
     const IOPS: usize = 512;
-    /// Meetings and lifelines count up from here; clients of the control socket from far above.
+    /// Meetings and lifelines count up from here; clients of the control socket and guests from far above.
     pub(super) const LOCAL: usize = 1024;
     pub(super) const CLIENTS: usize = 1 << 40;
+    pub(super) const GUESTS: usize = 1 << 48;
 }
 
-/// What is said to who asks for what only a sealed node can do.
-const NOT_SEALED: &str = "this node has no key for UDP: nothing is sealed (`minet key new`, `trust.key`)";
 /// The lowest number wins in a conduit.
 const PRIORITY: [u8; 2] = [10, 30];
 /// Reports of lanes dealt with in one turn.
@@ -81,6 +73,7 @@ pub(super) struct Control {
     local: Local,
     iops: Iops,
     server: Server,
+    guests: Guests,
     sealing: Option<Sealing>,
     pings: BTreeMap<u64, Asking>,
     expire: Instant,
@@ -103,6 +96,7 @@ impl Control {
         local: Local,
         iops: Iops,
         server: Server,
+        guests: Guests,
         sealing: Option<Sealing>,
     ) -> Control {
         let stations = attached.iter().map(|_| Stations::new()).collect();
@@ -121,6 +115,7 @@ impl Control {
             local,
             iops,
             server,
+            guests,
             sealing,
             pings: BTreeMap::new(),
             expire: Instant::now() + EXPIRE,
@@ -197,6 +192,7 @@ impl Control {
     fn stop(&mut self) {
         log::info!("stopping");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.end_guests();
         self.node.shut_down(self.clock.now());
         self.send_all();
     }
@@ -211,7 +207,8 @@ impl Control {
         let paths = self.config.udp.map(|_| self.paths.timeout());
         let media = self.media.timeout();
         let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
-        [core, self.local.timeout(), pings, expire, paths, gate, media, iops].into_iter().flatten().min()
+        let guests = self.guests.timeout();
+        [core, self.local.timeout(), pings, expire, paths, gate, media, iops, guests].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -226,6 +223,7 @@ impl Control {
                 let met = self.local.handle_watch(registry);
                 self.meet(met);
             }
+            token if self.guests.owns(token) => self.handle_guest(token),
             token if self.server.owns(token) => {
                 // What is told is in effect: lanes and interfaces have it before anybody reads of it.
                 self.take_events(poll);
@@ -289,6 +287,7 @@ impl Control {
                 self.dirty |= stations.expire(now);
             }
         }
+        self.serve_guests();
         self.iops.handle_timeout(self.time());
         self.take_events(poll);
         self.serve_iops();
@@ -299,6 +298,7 @@ impl Control {
     /// Sends what the core has to say and publishes what changed.
     fn follow_up(&mut self) {
         self.follow_sealing();
+        self.tell_guests();
         self.send_all();
         if !std::mem::take(&mut self.dirty) {
             return;
@@ -417,63 +417,6 @@ impl Control {
         };
         if let Some(link) = link {
             self.node.handle_message(now, link, bytes);
-        }
-    }
-
-    fn answer(&mut self, Asked { client, ask }: Asked, poll: &Poll) {
-        let registry = poll.registry();
-        let reporter = Reporter {
-            config: &self.config,
-            node: &self.node,
-            wires: &self.wires,
-            attached: &self.attached,
-            lanes: &self.lanes,
-            inbox: &self.inbox,
-            gate: self.sealing.as_ref().map(Sealing::counts),
-            now: self.clock.now(),
-        };
-        match ask {
-            Ask::Status => self.server.answer(client, registry, &reporter.status()),
-            Ask::Nodes => self.server.answer(client, registry, &reporter.nodes()),
-            Ask::Links => self.server.answer(client, registry, &reporter.links()),
-            Ask::Events => self.server.answer(client, registry, &self.journal.report()),
-            Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
-            Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
-            Ask::Iops => self.server.answer(client, registry, &super::reports::iops(&self.iops)),
-            Ask::Iop { iop, wish } => match self.command_iop(&iop, wish) {
-                Ok(report) => self.server.answer(client, registry, &report),
-                Err(error) => self.server.refuse(client, registry, error),
-            },
-            Ask::Ping { node, size } => self.ping(client, &node, size, poll),
-            Ask::Invite { name, id, contact, minutes } => {
-                let wanted = Wanted {
-                    name: &name,
-                    id,
-                    contact,
-                    minutes,
-                    listen: self.config.udp,
-                    own: (self.node.id(), &self.config.name),
-                    fabric: &self.config.fabric,
-                };
-                match self.sealing.as_mut().ok_or_else(|| NOT_SEALED.to_owned()) {
-                    Err(error) => self.server.refuse(client, registry, error),
-                    Ok(sealing) => match sealing.invite(self.clock.now(), wanted) {
-                        Ok(report) => self.server.answer(client, registry, &report),
-                        Err(error) => self.server.refuse(client, registry, error),
-                    },
-                }
-            }
-            Ask::Revoke { member } => {
-                let done = self.sealing.as_mut().ok_or_else(|| NOT_SEALED.to_owned()).and_then(|s| s.revoke(&member));
-                // What is told is in effect: no lane has the keys any more.
-                self.follow_sealing();
-                self.take_events(poll);
-                self.follow_up();
-                match done {
-                    Ok(report) => self.server.answer(client, registry, &report),
-                    Err(error) => self.server.refuse(client, registry, error),
-                }
-            }
         }
     }
 }

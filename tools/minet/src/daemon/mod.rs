@@ -5,6 +5,7 @@
 //! taken over by the next.
 
 mod control;
+mod guests;
 mod interface;
 mod iops;
 mod journal;
@@ -81,8 +82,8 @@ pub enum DaemonError {
         /// The system's word.
         source: io::Error,
     },
-    /// The control socket cannot be made.
-    #[error("cannot make the control socket {path}")]
+    /// The control socket or the guests' cannot be made.
+    #[error("cannot make the socket {path}")]
     Control {
         /// Where.
         path: PathBuf,
@@ -141,10 +142,14 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let path = dir.join(format!("{}.ctl", config.name));
     let server = crate::control::Server::bind(&path, poll.registry(), Tokens::CONTROL, Tokens::CLIENTS)
         .map_err(|source| DaemonError::Control { path, source })?;
+    let path = dir.join(format!("{}.guest", config.name));
+    let guests = guests::Guests::bind(&path, poll.registry(), Tokens::GUESTS_DOOR, Tokens::GUESTS)
+        .map_err(|source| DaemonError::Control { path, source })?;
     let mut node = Node::new(node_config(&config, &attached)?, clock.now());
     node.set_policy(clock.now(), config.policy);
     warn_of_clear_text(&config);
-    let control = Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, iops, server, sealing);
+    let control =
+        Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, iops, server, guests, sealing);
     control.run(poll, signals)
 }
 

@@ -22,6 +22,7 @@ pub(super) struct Reporter<'a> {
     pub(super) lanes: &'a Lanes,
     pub(super) inbox: &'a Inbox,
     pub(super) gate: Option<fabric_seal::Counts>,
+    pub(super) guests: [(&'static str, u64); 6],
     pub(super) now: Time,
 }
 
@@ -145,7 +146,11 @@ impl Reporter<'_> {
                 .into_iter()
                 .chain(segments)
         });
-        PortsReport { ports: ports.collect() }
+        let named = self.node.exchange().names().filter_map(|(node, _, entry)| {
+            let (record, port) = (self.node.member(node)?, entry.name.to_string());
+            Some(PortReport { node: record.name.to_string(), node_id: node.get(), port, frame: None })
+        });
+        PortsReport { ports: ports.chain(named).collect() }
     }
 
     pub(super) fn stats(&self) -> StatsReport {
@@ -166,6 +171,17 @@ impl Reporter<'_> {
             ("relayed", c.relayed),
             ("inbox-full", self.inbox.dropped()),
         ];
+        let t = self.node.exchange().traffic();
+        let traffic = [
+            ("messages-admitted", t.admitted),
+            ("messages-refused", t.refused),
+            ("messages-late", t.late),
+            ("messages-known", t.known),
+            ("messages-dropped", t.dropped),
+            ("parts-resent", t.resent),
+            ("slots-timed-out", t.timed_out),
+            ("tickets", t.tickets),
+        ];
         let gate = self.gate.map(|g| {
             [
                 ("seal-cookies", g.cookies),
@@ -176,7 +192,7 @@ impl Reporter<'_> {
                 ("seal-lost", g.lost),
             ]
         });
-        let core = core.into_iter().chain(gate.into_iter().flatten());
+        let core = core.into_iter().chain(traffic).chain(self.guests).chain(gate.into_iter().flatten());
         let core = core.map(|(name, n)| (name.to_owned(), n)).collect();
         StatsReport { segments, carriers, core }
     }

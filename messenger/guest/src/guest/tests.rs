@@ -1,0 +1,115 @@
+use super::*;
+use crate::{
+    Priority,
+    protocol::{Head, Slot},
+};
+use std::thread;
+
+fn told(stream: &mut UnixStream, told: &Told, payload: &[u8]) {
+    stream.write_all(&emit(told, payload).unwrap()).unwrap();
+}
+
+fn head(ask: Option<u64>) -> Head {
+    Head {
+        node: NodeId::from_name("b"),
+        node_name: "b".into(),
+        from: PortId::NODE,
+        priority: Priority::High,
+        opcode: 1,
+        tag: 2,
+        targets: 0,
+        deadline_ms: 0,
+        ask,
+        status: Status::GOOD,
+    }
+}
+
+/// A guest, and what the daemon says to each of its calls in turn, in a thread that gives back the calls.
+fn guest(answers: Vec<Vec<(Told, Vec<u8>)>>) -> (Guest, thread::JoinHandle<Vec<(Call, usize)>>) {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let daemon = thread::spawn(move || {
+        let mut frames = Frames::new(usize::MAX);
+        let (mut chunk, mut calls, mut greeted) = ([0; 4096], Vec::new(), false);
+        let mut answers = answers.into_iter();
+        loop {
+            let n = there.read(&mut chunk).unwrap();
+            if n == 0 {
+                return calls;
+            }
+            frames.push(&chunk[..n]);
+            if !greeted && frames.take() == Some(greeting()) {
+                greeted = true;
+                told(&mut there, &Told::Welcome { node: NodeId::from_name("a"), node_name: "a".into() }, b"");
+            }
+            while let Some(frame) = frames.next_frame().unwrap() {
+                let (call, payload) = parse::<Call>(&frame, frame.len()).unwrap();
+                calls.push((call, payload.len()));
+                for (what, payload) in answers.next().unwrap_or_default() {
+                    told(&mut there, &what, &payload);
+                }
+            }
+        }
+    });
+    (Guest::greet(here).unwrap(), daemon)
+}
+
+fn done(number: u32, done: Done) -> (Told, Vec<u8>) {
+    (Told::Done { number, done }, Vec::new())
+}
+
+#[test]
+fn a_call_waits_for_its_own_answer_and_keeps_what_comes_between() {
+    let (ticket, port) = (Ticket(7), PortId { index: 1, generation: 1 });
+    let slot =
+        Slot { node: NodeId::from_name("b"), node_name: "b".into(), port: None, status: Status::GOOD, stored: true };
+    let sent = Done::Sent(Sent { ticket: Some(ticket), targets: 1, taken: 1 });
+    let (mut guest, daemon) = guest(vec![
+        vec![done(1, Done::Port(port))],
+        vec![
+            (Told::Ready { port }, vec![]),
+            done(2, sent),
+            (Told::Answer { ticket, slot: 0, head: head(None) }, b"yes".to_vec()),
+            (Told::Settled { ticket, slots: vec![slot] }, vec![]),
+        ],
+        vec![(Told::Done { number: 3, done: Done::Message(head(Some(5))) }, vec![1; 100_000])],
+        vec![(Told::Refused { number: 4, status: Status::new(Code::NotFound) }, vec![])],
+    ]);
+    assert_eq!((guest.node_name(), guest.has_news()), ("a", false));
+    assert_eq!(guest.open(&PortSpec::named("x")).unwrap(), port);
+    let outcome = guest.call(&To::Name("y".into()), &Message::new("?"), PATIENCE).unwrap();
+    assert_eq!((outcome.status(), &*outcome.answers[0].payload), (Status::GOOD, &b"yes"[..]));
+    assert!(guest.has_news(), "the port is ready");
+    let got = guest.receive(port, Some(PATIENCE)).unwrap().unwrap();
+    assert_eq!((got.payload.len(), got.head.ask), (100_000, Some(5)));
+    let refused = guest.respond(&got, &Answer::new("late")).unwrap_err();
+    assert_eq!(refused.status(), Some(Status::new(Code::NotFound)));
+    drop(guest);
+    let calls = daemon.join().unwrap();
+    assert!(matches!(&calls[1], (Call { request: Request::Send(e), .. }, 1) if e.wants == Wants::Answer));
+}
+
+#[test]
+fn waiting_ends_in_time_or_when_something_comes() {
+    let port = PortId { index: 1, generation: 1 };
+    let (mut guest, _daemon) = guest(vec![
+        vec![done(1, Done::Empty)],
+        vec![done(2, Done::Empty), (Told::Ready { port }, vec![])],
+        vec![(Told::Done { number: 3, done: Done::Message(head(None)) }, vec![9])],
+        vec![done(4, Done::Empty), (Told::Closed { port }, vec![])],
+        vec![(Told::Refused { number: 5, status: Status::new(Code::BadHandle) }, vec![])],
+    ]);
+    assert_eq!(guest.receive(port, Some(Duration::ZERO)).unwrap(), None);
+    assert_eq!(guest.receive(port, None).unwrap().unwrap().payload, [9]);
+    assert_eq!(guest.receive(port, None).unwrap_err().status(), Some(Status::new(Code::BadHandle)));
+    assert_eq!(guest.settle(Ticket(1), Some(Duration::ZERO)).unwrap(), None);
+}
+
+#[test]
+fn a_guest_that_is_ended_is_told_why() {
+    let (mut guest, _daemon) = guest(vec![vec![(Told::Bye { why: "too slow".into() }, vec![])]]);
+    let told = guest.attach("x").unwrap_err();
+    assert_eq!(told.to_string(), "the daemon ended this guest: too slow");
+    let large = Message::new(vec![0; PAYLOAD_MOST + 1]);
+    let told = guest.send(&To::Name("y".into()), &large).unwrap_err();
+    assert_eq!(told.status(), Some(Status::with(Code::TooLarge, PAYLOAD_MOST)));
+}

@@ -1,0 +1,46 @@
+//! Messenger for applications.
+//!
+//! A process joins the daemon of its host as a *guest*, over a unix socket. Its ports live in the daemon: a message that
+//! the daemon confirmed is there, whatever the process does, and a port that is retained keeps its queue while nobody
+//! receives. When the process ends, also by SIGKILL, its ports close or stay as they were told to, and whoever waits for it
+//! is told.
+//!
+//! It is *not* a node: names, streams and tickets are the daemon's, and this crate holds no queue or timer of messages. Calls
+//! block, with a time limit where something may take long; [`Guest`] has a descriptor to wait for among others. To be told
+//! by callbacks or by `Future` is not part of it yet.
+//!
+//! ```no_run
+//! use messenger::{Answer, Guest, Message, PortSpec, To};
+//! use std::time::Duration;
+//!
+//! // One process:
+//! let mut guest = Guest::join(&Default::default())?;
+//! let port = guest.open(&PortSpec::named("greeter"))?;
+//! if let Some(asked) = guest.receive(port, Some(Duration::from_secs(60)))? {
+//!     let text = String::from_utf8_lossy(&asked.payload).into_owned();
+//!     guest.respond(&asked, &Answer::new(format!("hello {text}")))?;
+//! }
+//!
+//! // Another one, on any node of the fabric:
+//! let mut guest = Guest::join(&Default::default())?;
+//! let outcome = guest.call(&To::Name("greeter".into()), &Message::new("world"), Duration::from_secs(1))?;
+//! for answer in &outcome.answers {
+//!     println!("{}: {}", answer.head.node_name, String::from_utf8_lossy(&answer.payload));
+//! }
+//! # Ok::<(), messenger::GuestError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod error;
+mod guest;
+mod inbox;
+mod message;
+mod place;
+pub mod protocol;
+
+pub use error::GuestError;
+pub use guest::Guest;
+pub use message::{Answer, Message, Outcome, Received, Replied};
+pub use messenger_core::{Code, NodeId, PortId, Status, Tier, wire::Priority};
+pub use place::{FABRIC, Place, PlaceError, RUN_DIR};
+pub use protocol::{Change, Head, Life, PortSpec, Sent, Slot, Ticket, To, Wants, Watch};

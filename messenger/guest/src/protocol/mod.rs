@@ -1,0 +1,352 @@
+//! What a guest and the daemon of its host say to one another; the bytes are in PROTOCOL.md, section 10.
+//!
+//! A guest greets with eight bytes and gets [`Told::Welcome`] or [`Told::Bye`]. Then it makes calls, each of which gets
+//! [`Told::Done`] or [`Told::Refused`] with its number, in order; what happens besides is told when it does.
+
+mod frame;
+mod plain;
+
+pub use frame::{
+    FRAME_MOST, FrameError, Frames, GREETING_LEN, HEAD_MOST, PAYLOAD_MOST, VERSION, check_greeting, emit, greeting,
+    parse,
+};
+
+use messenger_core::{NodeId, PortId, Status, wire::Priority};
+use serde::{Deserialize, Serialize};
+
+/// A request with its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// The guest's own number of it.
+    pub number: u32,
+    /// What is wanted.
+    pub request: Request,
+}
+
+/// What a guest may want.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Open a port and receive from it: [`Done::Port`].
+    Open(PortSpec),
+    /// Take over a port of this node that has no receiver: [`Done::Port`].
+    Attach {
+        /// Its name.
+        name: String,
+    },
+    /// Leave a port to its life rule.
+    Detach {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+    },
+    /// Close a port.
+    Close {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+    },
+    /// Send the payload: [`Done::Sent`].
+    Send(Envelope),
+    /// Take the first message of a port, the most urgent area first: [`Done::Message`] or [`Done::Empty`].
+    Receive {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+    },
+    /// Answer a message, with the payload.
+    Respond {
+        /// The number of the right to answer.
+        ask: u64,
+        /// How it went.
+        #[serde(with = "plain::status")]
+        status: Status,
+        /// The answer's opcode.
+        opcode: u16,
+        /// The application's tag.
+        tag: u32,
+    },
+    /// Watch names come and go: [`Done::Watch`].
+    Watch {
+        /// Which.
+        pattern: String,
+    },
+    /// End a watch.
+    Unwatch {
+        /// Which.
+        watch: Watch,
+    },
+    /// Take a send back; its open slots are settled as canceled.
+    Cancel {
+        /// Which.
+        ticket: Ticket,
+    },
+}
+
+/// A ticket of this guest: what [`crate::Guest::settle`] waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ticket(pub u64);
+
+/// A watch of this guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Watch(pub u64);
+
+/// What becomes of a port without a receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Life {
+    /// It closes, and whoever waits for an answer is told.
+    #[default]
+    Receiver,
+    /// It stays for so many milliseconds, and takes messages.
+    Retained(u64),
+    /// It stays until it is closed, or the daemon ends.
+    Persistent,
+}
+
+/// What a port is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortSpec {
+    /// Its name; a port without one is only answered to.
+    pub name: Option<String>,
+    /// The name is unique on the whole fabric, not only on the node.
+    pub fabric_wide: bool,
+    /// What kind of thing it is.
+    pub kind: Option<String>,
+    /// Properties, key and value.
+    pub properties: Vec<(String, String)>,
+    /// What each of its four areas holds, in bytes, 128 for each message counted; `None`: 256 KiB.
+    pub room: Option<u32>,
+    /// How long it lives.
+    pub life: Life,
+}
+
+impl PortSpec {
+    /// A port that lives as long as its receiver.
+    pub fn named(name: impl Into<String>) -> PortSpec {
+        PortSpec { name: Some(name.into()), ..PortSpec::default() }
+    }
+}
+
+/// Whom a message is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum To {
+    /// The first port of a name, the same one from every node.
+    Name(String),
+    /// The port of a name on one node.
+    On {
+        /// The node's name or number.
+        node: String,
+        /// The port's name.
+        name: String,
+    },
+    /// Every port that a pattern matches, such as `disk/* kind=disk speed>=100`.
+    Pattern(String),
+    /// The port of a name on every other node that can be reached.
+    Everywhere(String),
+    /// One port by its number.
+    Port(#[serde(with = "plain::node")] NodeId, #[serde(with = "plain::port")] PortId),
+}
+
+/// What is to be told of a message that was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wants {
+    /// Nothing: nobody waits.
+    #[default]
+    Nothing,
+    /// A receipt: whether each target's node stored it.
+    Receipt,
+    /// An answer of each target.
+    Answer,
+}
+
+/// Everything about a message to send but its payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Whom it is for.
+    pub to: To,
+    /// From which port of the guest; [`PortId::NODE`] for none.
+    #[serde(with = "plain::port")]
+    pub from: PortId,
+    /// Which area of its targets it is for.
+    #[serde(with = "plain::priority")]
+    pub priority: Priority,
+    /// What is to be told.
+    pub wants: Wants,
+    /// Slots that are open after so many milliseconds are settled as timed out.
+    pub deadline_ms: Option<u64>,
+    /// What is asked.
+    pub opcode: u16,
+    /// The application's tag.
+    pub tag: u32,
+}
+
+/// Everything about a message that came but its payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The node that sent it.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// The node's name; its number when the name is not known.
+    pub node_name: String,
+    /// From which of its ports.
+    #[serde(with = "plain::port")]
+    pub from: PortId,
+    /// Which area it was in.
+    #[serde(with = "plain::priority")]
+    pub priority: Priority,
+    /// What is asked.
+    pub opcode: u16,
+    /// The application's tag.
+    pub tag: u32,
+    /// How many targets the send had; 0 for one.
+    pub targets: u16,
+    /// So long somebody waits for an answer, in milliseconds from its sending; 0 for no limit.
+    pub deadline_ms: u32,
+    /// The right to answer it once.
+    pub ask: Option<u64>,
+    /// Of an answer: how it went.
+    #[serde(with = "plain::status")]
+    pub status: Status,
+}
+
+/// What became of a send at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// What to wait for, if something is to be told.
+    pub ticket: Option<Ticket>,
+    /// How many targets there were.
+    pub targets: u32,
+    /// For how many of them the message was taken.
+    pub taken: u32,
+}
+
+/// One target of a send, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The node.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// Its name; its number when the name is not known.
+    pub node_name: String,
+    /// The port on it; `None` when none was known.
+    #[serde(with = "plain::port_if_any")]
+    pub port: Option<PortId>,
+    /// How it ended.
+    #[serde(with = "plain::status")]
+    pub status: Status,
+    /// The node told that it stored the message, by a receipt or an answer; for a request without an answer nobody knows.
+    pub stored: bool,
+}
+
+/// What a watch saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The port's node.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// The node's name; its number when the name is not known.
+    pub node_name: String,
+    /// The port.
+    #[serde(with = "plain::port")]
+    pub port: PortId,
+    /// Its name.
+    pub name: String,
+    /// What kind of thing it is.
+    pub kind: Option<String>,
+    /// Properties, key and value.
+    pub properties: Vec<(String, String)>,
+    /// It came; otherwise it went.
+    pub up: bool,
+    /// It is the first one, or was the last one, that the pattern matches.
+    pub edge: bool,
+}
+
+/// What a call came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Done {
+    /// It is done.
+    Nothing,
+    /// A port.
+    Port(#[serde(with = "plain::port")] PortId),
+    /// A message went out.
+    Sent(Sent),
+    /// A message, with its payload.
+    Message(Head),
+    /// There is no message now; [`Told::Ready`] says when there is one.
+    Empty,
+    /// A watch.
+    Watch(Watch),
+}
+
+/// What a daemon tells a guest. `Bye` and `Welcome` are the same in every version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// The last that is told: the guest is ended.
+    Bye {
+        /// Why.
+        why: String,
+    },
+    /// The greeting was taken.
+    Welcome {
+        /// The number of the node.
+        #[serde(with = "plain::node")]
+        node: NodeId,
+        /// Its name.
+        node_name: String,
+    },
+    /// A call was carried out.
+    Done {
+        /// Which.
+        number: u32,
+        /// What it came to.
+        done: Done,
+    },
+    /// A call was refused, and nothing was done.
+    Refused {
+        /// Which.
+        number: u32,
+        /// Why.
+        #[serde(with = "plain::status")]
+        status: Status,
+    },
+    /// A port that was empty has messages.
+    Ready {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+    },
+    /// An answer to a message, with its payload.
+    Answer {
+        /// The message's ticket.
+        ticket: Ticket,
+        /// Which slot of it.
+        slot: u16,
+        /// The answer.
+        head: Head,
+    },
+    /// Every slot of a ticket is settled, and the ticket is no more.
+    Settled {
+        /// Which.
+        ticket: Ticket,
+        /// Target by target.
+        slots: Vec<Slot>,
+    },
+    /// A watch saw something.
+    Seen {
+        /// Which.
+        watch: Watch,
+        /// What.
+        change: Change,
+    },
+    /// A port is no more.
+    Closed {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+    },
+    /// Another node has the name of this port now; the port goes on without it.
+    NameLost {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+    },
+}

@@ -1,0 +1,222 @@
+//! The verbs for messages: this process is a guest of a daemon.
+
+use super::{
+    args::At,
+    message_args::{Outgoing, RecvArgs, SendArgs, WatchArgs},
+    print, table,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use messenger::{
+    Answer, Change, Code, Guest, GuestError, Head, Life, Message, Outcome, PortId, PortSpec, Slot, Status, Tier, Wants,
+};
+use serde_json::{Value, json};
+use std::{
+    io::{Read, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+type Done = Result<ExitCode, Box<dyn std::error::Error>>;
+
+/// Without `--confirm` it is good when every target's message was taken.
+pub(super) fn send(args: &SendArgs) -> Done {
+    let (mut guest, message, limit) = begin(&args.message)?;
+    let to = args.message.to().ok_or("nobody is meant")?;
+    let wants = if args.confirm { Wants::Receipt } else { Wants::Nothing };
+    let sent = guest.send(&to, &Message { wants, deadline: args.confirm.then_some(limit), ..message })?;
+    match sent.ticket {
+        Some(ticket) => {
+            let outcome = guest.settle(ticket, None)?.ok_or("the daemon did not settle the message")?;
+            show(&outcome, &args.message.at)
+        }
+        None => {
+            let text = match args.message.at.json {
+                true => line(&json!({"targets": sent.targets, "taken": sent.taken})),
+                false if sent.taken == sent.targets => String::new(),
+                false => format!("taken for {} of {} targets\n", sent.taken, sent.targets),
+            };
+            print(&text)?;
+            Ok(exit(sent.taken == sent.targets))
+        }
+    }
+}
+
+pub(super) fn call(args: &Outgoing) -> Done {
+    let (mut guest, message, limit) = begin(args)?;
+    let to = args.to().ok_or("nobody is meant")?;
+    show(&guest.call(&to, &message, limit)?, &args.at)
+}
+
+/// Good when as many came as were wanted; without a number, when one did.
+pub(super) fn recv(args: &RecvArgs) -> Done {
+    let mut guest = Guest::join(&args.at.place())?;
+    let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
+    let port = take_port(&mut guest, args)?;
+    let mut count = 0;
+    while args.count.is_none_or(|most| count < most) {
+        let Some(message) = guest.receive(port, limit)? else { break };
+        count += 1;
+        if let (Some(text), Some(_)) = (&args.answer, message.head.ask) {
+            match guest.respond(&message, &Answer::new(text.as_str())) {
+                // Who asked may be gone.
+                Err(GuestError::Refused(status)) => complain(&format!("{}: {status}", message.head.node_name)),
+                other => other?,
+            }
+        }
+        let text = match args.at.json {
+            true => line(&told(&message.head, &message.payload)),
+            false => ended(&message.payload),
+        };
+        print(&text)?;
+    }
+    guest.detach(port)?;
+    Ok(exit(count >= args.count.unwrap_or(1)))
+}
+
+/// Good when as many changes came as were wanted.
+pub(super) fn watch(args: &WatchArgs) -> Done {
+    let mut guest = Guest::join(&args.at.place())?;
+    let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
+    let watch = guest.watch(&args.pattern)?;
+    let mut count = 0;
+    while args.count.is_none_or(|most| count < most) {
+        let Some(change) = guest.change(watch, limit)? else { break };
+        count += 1;
+        print(&if args.at.json { line(&seen(&change)) } else { table::change(&change) })?;
+    }
+    Ok(exit(count >= args.count.unwrap_or(1)))
+}
+
+fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::error::Error>> {
+    let limit = seconds(args.timeout, "--timeout")?;
+    let guest = Guest::join(&args.at.place())?;
+    let payload = match &args.text {
+        Some(text) => text.clone().into_bytes(),
+        None => {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes)?;
+            bytes
+        }
+    };
+    let message = Message { priority: args.priority.into(), tag: args.tag, ..Message::new(payload) };
+    Ok((guest, message, limit))
+}
+
+/// The port of a name: one without a receiver, or a new one.
+fn take_port(guest: &mut Guest, args: &RecvArgs) -> Result<PortId, Box<dyn std::error::Error>> {
+    let retained = args.retain.map(|s| seconds(s, "--retain")).transpose()?;
+    match guest.attach(&args.port) {
+        Err(GuestError::Refused(Status { code: Code::NotFound, .. })) => {}
+        other => return Ok(other?),
+    }
+    let spec = PortSpec {
+        fabric_wide: args.fabric_wide,
+        kind: args.kind.clone(),
+        properties: args.property.clone(),
+        room: Some(args.room),
+        life: retained.map_or(Life::Receiver, |time| Life::Retained(time.as_millis() as u64)),
+        ..PortSpec::named(&*args.port)
+    };
+    Ok(guest.open(&spec)?)
+}
+
+/// Prints what became of a message; good when it went well for every target.
+fn show(outcome: &Outcome, at: &At) -> Done {
+    let answer = |slot: usize| outcome.answers.iter().find(|answer| answer.slot == slot);
+    let good = outcome.status().is_good();
+    if at.json {
+        let row = |(n, slot): (usize, &Slot)| {
+            let mut row = settled(slot);
+            if let (Some(answer), Some(fields)) = (answer(n), row.as_object_mut()) {
+                fields.insert("answer".into(), told(&answer.head, &answer.payload));
+            }
+            row
+        };
+        let slots: Vec<Value> = outcome.slots.iter().enumerate().map(row).collect();
+        print(&line(&json!({"good": good, "targets": slots.len(), "slots": slots})))?;
+        return Ok(exit(good));
+    }
+    for (n, slot) in outcome.slots.iter().enumerate() {
+        match answer(n) {
+            Some(answer) if slot.status.is_good() => {
+                let text = ended(&answer.payload);
+                print(&if outcome.slots.len() > 1 { format!("{}: {text}", slot.node_name) } else { text })?;
+            }
+            _ if slot.status.is_good() => print(&format!("{}: stored\n", slot.node_name))?,
+            _ => complain(&format!("{}: {}", slot.node_name, slot.status)),
+        }
+    }
+    Ok(exit(good))
+}
+
+fn settled(slot: &Slot) -> Value {
+    let tier = match slot.status.tier() {
+        Tier::Good => "good",
+        Tier::Service => "service",
+        Tier::Transport => "transport",
+        Tier::Call => "call",
+    };
+    json!({
+        "node": slot.node_name,
+        "id": slot.node.get(),
+        "port": slot.port.map(|port| port.to_string()),
+        "stored": slot.stored,
+        "code": slot.status.code.number(),
+        "detail": slot.status.detail,
+        "status": slot.status.code.text(),
+        "tier": tier,
+    })
+}
+
+fn told(head: &Head, payload: &[u8]) -> Value {
+    let (key, text) = match std::str::from_utf8(payload) {
+        Ok(text) => ("text", text.to_owned()),
+        Err(_) => ("base64", STANDARD.encode(payload)),
+    };
+    json!({
+        "node": head.node_name,
+        "id": head.node.get(),
+        "priority": head.priority as u8,
+        "tag": head.tag,
+        "opcode": head.opcode,
+        "asks": head.ask.is_some(),
+        "length": payload.len(),
+        key: text,
+    })
+}
+
+fn seen(change: &Change) -> Value {
+    json!({
+        "up": change.up,
+        "edge": change.edge,
+        "node": change.node_name,
+        "id": change.node.get(),
+        "port": change.port.to_string(),
+        "name": change.name,
+        "kind": change.kind,
+        "properties": change.properties.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+    })
+}
+
+fn line(value: &Value) -> String {
+    format!("{value}\n")
+}
+
+/// What a message says, with an end of line.
+fn ended(payload: &[u8]) -> String {
+    let text = String::from_utf8_lossy(payload);
+    if text.ends_with('\n') { text.into_owned() } else { format!("{text}\n") }
+}
+
+/// One line to standard error; there is nothing to do about one that cannot be written.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "minet: {text}");
+}
+
+fn seconds(seconds: f64, option: &str) -> Result<Duration, String> {
+    Duration::try_from_secs_f64(seconds).map_err(|e| format!("{option}: {e}"))
+}
+
+fn exit(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,75 @@
+//! Answers to what was asked over the control socket.
+
+use super::Control;
+use crate::{
+    control::{Ask, Asked},
+    daemon::{
+        reports::{self, Reporter},
+        sealing::{Sealing, Wanted},
+    },
+};
+use mio::Poll;
+
+/// What is said to who asks for what only a sealed node can do.
+const NOT_SEALED: &str = "this node has no key for UDP: nothing is sealed (`minet key new`, `trust.key`)";
+
+impl Control {
+    /// Answers what was asked over the control socket.
+    pub(super) fn answer(&mut self, Asked { client, ask }: Asked, poll: &Poll) {
+        let registry = poll.registry();
+        let reporter = Reporter {
+            config: &self.config,
+            node: &self.node,
+            wires: &self.wires,
+            attached: &self.attached,
+            lanes: &self.lanes,
+            inbox: &self.inbox,
+            gate: self.sealing.as_ref().map(Sealing::counts),
+            guests: self.guests.counts(),
+            now: self.clock.now(),
+        };
+        match ask {
+            Ask::Status => self.server.answer(client, registry, &reporter.status()),
+            Ask::Nodes => self.server.answer(client, registry, &reporter.nodes()),
+            Ask::Links => self.server.answer(client, registry, &reporter.links()),
+            Ask::Events => self.server.answer(client, registry, &self.journal.report()),
+            Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
+            Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
+            Ask::Iops => self.server.answer(client, registry, &reports::iops(&self.iops)),
+            Ask::Iop { iop, wish } => match self.command_iop(&iop, wish) {
+                Ok(report) => self.server.answer(client, registry, &report),
+                Err(error) => self.server.refuse(client, registry, error),
+            },
+            Ask::Ping { node, size } => self.ping(client, &node, size, poll),
+            Ask::Invite { name, id, contact, minutes } => {
+                let wanted = Wanted {
+                    name: &name,
+                    id,
+                    contact,
+                    minutes,
+                    listen: self.config.udp,
+                    own: (self.node.id(), &self.config.name),
+                    fabric: &self.config.fabric,
+                };
+                match self.sealing.as_mut().ok_or_else(|| NOT_SEALED.to_owned()) {
+                    Err(error) => self.server.refuse(client, registry, error),
+                    Ok(sealing) => match sealing.invite(self.clock.now(), wanted) {
+                        Ok(report) => self.server.answer(client, registry, &report),
+                        Err(error) => self.server.refuse(client, registry, error),
+                    },
+                }
+            }
+            Ask::Revoke { member } => {
+                let done = self.sealing.as_mut().ok_or_else(|| NOT_SEALED.to_owned()).and_then(|s| s.revoke(&member));
+                // What is told is in effect: no lane has the keys any more.
+                self.follow_sealing();
+                self.take_events(poll);
+                self.follow_up();
+                match done {
+                    Ok(report) => self.server.answer(client, registry, &report),
+                    Err(error) => self.server.refuse(client, registry, error),
+                }
+            }
+        }
+    }
+}

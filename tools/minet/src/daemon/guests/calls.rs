@@ -1,0 +1,253 @@
+//! What guests want becomes commands to the core.
+
+use super::{Guests, told::head};
+use messenger::protocol::{Call, Done, Envelope, Life, PortSpec, Request, Sent, Ticket, To, Told, Wants, Watch};
+use messenger_core::{
+    Answer, Choice, Code, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId, Status,
+    Target, Time,
+    wire::{Agent, Scope},
+};
+use std::time::Duration;
+
+/// Ports of one guest.
+const PORTS: usize = 16_384;
+/// Watches of one guest.
+const WATCHES: usize = 256;
+/// Tickets of one guest that are not settled.
+const TICKETS: usize = 65_536;
+/// Requests that one guest took and did not answer; the oldest ones lose their right to an answer.
+const ASKS: usize = 65_536;
+/// The most an area of a guest's port may hold, in bytes.
+const ROOM: u32 = 64 << 20;
+
+type Carried = Result<(Done, Vec<u8>), Status>;
+
+impl Guests {
+    /// Carries out a call and answers it.
+    pub(super) fn call(&mut self, number: usize, call: Call, payload: Payload, node: &mut Node, now: Time) {
+        self.counts.calls += 1;
+        let asked = call.number;
+        match self.carry_out(number, call.request, payload, node, now) {
+            Ok((done, payload)) => self.tell(number, &Told::Done { number: asked, done }, &payload, node, now),
+            Err(status) => {
+                self.counts.refused += 1;
+                self.tell(number, &Told::Refused { number: asked, status }, &[], node, now);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, number: usize, request: Request, payload: Payload, node: &mut Node, now: Time) -> Carried {
+        let done = match request {
+            Request::Open(spec) => self.open(number, spec, node, now)?,
+            Request::Attach { name } => self.attach(number, &name, node, now)?,
+            Request::Detach { port } => {
+                self.refuse_asks(number, port, node, now)?;
+                node.exchange_mut().detach(now, port)?;
+                self.receivers.remove(&port);
+                if let Some(guest) = self.guests.get_mut(&number) {
+                    guest.forget_port(port);
+                }
+                Done::Nothing
+            }
+            Request::Close { port } => {
+                self.own(number, port)?;
+                node.exchange_mut().close_port(now, port)?;
+                Done::Nothing
+            }
+            Request::Send(envelope) => self.send(number, envelope, payload, node, now)?,
+            Request::Receive { port } => return self.receive(number, port, node, now),
+            Request::Respond { ask, status, opcode, tag } => {
+                let answer = Answer { status, opcode, tag, origin: Agent::Api, ..Answer::new(payload) };
+                self.respond(number, ask, answer, node, now)?
+            }
+            Request::Watch { pattern } => self.watch(number, &pattern, node, now)?,
+            Request::Unwatch { watch: Watch(watch) } => {
+                let id = self.guests.get_mut(&number).and_then(|guest| guest.watches.remove(&watch));
+                node.exchange_mut().close_watch(now, id.ok_or(Status::new(Code::BadHandle))?)?;
+                self.watchers.remove(&watch);
+                Done::Nothing
+            }
+            Request::Cancel { ticket: Ticket(ticket) } => {
+                let id = self.guests.get(&number).and_then(|guest| guest.tickets.get(&ticket).copied());
+                node.exchange_mut().cancel(now, id.ok_or(Status::new(Code::BadHandle))?)?;
+                Done::Nothing
+            }
+        };
+        Ok((done, Vec::new()))
+    }
+
+    /// Refuses what is not the guest's.
+    fn own(&self, number: usize, port: PortId) -> Result<(), Status> {
+        let owns = self.receivers.get(&port) == Some(&number);
+        if owns { Ok(()) } else { Err(Status::new(Code::BadHandle)) }
+    }
+
+    fn take_port(&mut self, number: usize, port: PortId) -> Done {
+        self.receivers.insert(port, number);
+        if let Some(guest) = self.guests.get_mut(&number) {
+            guest.ports.insert(port);
+        }
+        Done::Port(port)
+    }
+
+    fn has_room(&self, number: usize) -> Result<(), Status> {
+        let ports = self.guests.get(&number).map_or(0, |guest| guest.ports.len());
+        if ports < PORTS { Ok(()) } else { Err(Status::with(Code::Exhausted, PORTS)) }
+    }
+
+    fn open(&mut self, number: usize, spec: PortSpec, node: &mut Node, now: Time) -> Result<Done, Status> {
+        self.has_room(number)?;
+        let port = node.exchange_mut().open_port(now, port_spec(&spec)?)?;
+        Ok(self.take_port(number, port))
+    }
+
+    fn attach(&mut self, number: usize, text: &str, node: &mut Node, now: Time) -> Result<Done, Status> {
+        self.has_room(number)?;
+        let wanted = name(text)?;
+        let found = node.exchange().ports().find(|port| port.name() == Some(&wanted)).map(messenger_core::Port::id);
+        let port = found.ok_or(Status::new(Code::NotFound))?;
+        node.exchange_mut().attach(now, port)?;
+        Ok(self.take_port(number, port))
+    }
+
+    fn send(
+        &mut self,
+        number: usize,
+        envelope: Envelope,
+        payload: Payload,
+        node: &mut Node,
+        now: Time,
+    ) -> Result<Done, Status> {
+        let Envelope { to, from, priority, wants, deadline_ms, opcode, tag } = envelope;
+        if from != PortId::NODE {
+            self.own(number, from)?;
+        }
+        let Some(guest) = self.guests.get_mut(&number) else { return Err(Status::new(Code::NotOpen)) };
+        if wants != Wants::Nothing && guest.tickets.len() >= TICKETS {
+            return Err(Status::with(Code::Exhausted, TICKETS));
+        }
+        let (to, choice) = target(to, node)?;
+        let message = Message {
+            priority,
+            receipt: wants == Wants::Receipt,
+            response: wants == Wants::Answer,
+            deadline: deadline_ms.map(Duration::from_millis),
+            opcode,
+            tag,
+            origin: Agent::Api,
+            context: number as u64,
+            ..Message::new(payload)
+        };
+        let exchange = node.exchange_mut();
+        let path = exchange.open_path(now, PathSpec { from, choice, ..PathSpec::to(to) })?;
+        let sent = exchange.send(now, path, &message);
+        // It closes when the ticket is settled; at once when there is none.
+        exchange.finish_path(now, path)?;
+        let sent = sent?;
+        guest.tickets.extend(sent.ticket.map(|ticket| (ticket.to_u64(), ticket)));
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let ticket = sent.ticket.map(|ticket| Ticket(ticket.to_u64()));
+        Ok(Done::Sent(Sent { ticket, targets: count(sent.targets), taken: count(sent.taken) }))
+    }
+
+    fn receive(&mut self, number: usize, port: PortId, node: &mut Node, now: Time) -> Carried {
+        self.own(number, port)?;
+        let Some(message) = node.exchange_mut().receive(now, port, |_| true)? else {
+            return Ok((Done::Empty, Vec::new()));
+        };
+        let guest = self.guests.get_mut(&number);
+        let ask = guest.zip(message.ask).map(|(guest, ask)| {
+            guest.next_ask += 1;
+            guest.asks.insert(guest.next_ask, ask);
+            if guest.asks.len() > ASKS {
+                guest.asks.pop_first();
+            }
+            guest.next_ask
+        });
+        Ok((Done::Message(head(node, &message, ask)), message.payload.to_vec()))
+    }
+
+    fn respond(&mut self, number: usize, ask: u64, answer: Answer, node: &mut Node, now: Time) -> Result<Done, Status> {
+        let Some(guest) = self.guests.get_mut(&number) else { return Err(Status::new(Code::NotOpen)) };
+        let asked = *guest.asks.get(&ask).ok_or(Status::new(Code::NotFound))?;
+        let done = node.exchange_mut().respond(now, &asked, answer);
+        // One that was too large may be given another time.
+        if !done.is_err_and(|status| status.code == Code::TooLarge) {
+            guest.asks.remove(&ask);
+        }
+        done.map(|()| Done::Nothing)
+    }
+
+    /// Tells who waits for answers through a port that none will come.
+    fn refuse_asks(&mut self, number: usize, port: PortId, node: &mut Node, now: Time) -> Result<(), Status> {
+        self.own(number, port)?;
+        let asks = self.guests.get(&number).into_iter().flat_map(|guest| guest.asks.values());
+        for ask in asks.filter(|ask| ask.asked == port) {
+            // Who asked may be gone.
+            let _ = node.exchange_mut().respond(now, ask, Answer::refusal(Status::new(Code::PortClosed)));
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, number: usize, pattern: &str, node: &mut Node, now: Time) -> Result<Done, Status> {
+        let Some(guest) = self.guests.get_mut(&number) else { return Err(Status::new(Code::NotOpen)) };
+        if guest.watches.len() >= WATCHES {
+            return Err(Status::with(Code::Exhausted, WATCHES));
+        }
+        let watch = self.watches + 1;
+        let id = node.exchange_mut().open_watch(now, Pattern::parse(pattern)?, watch)?;
+        self.watches = watch;
+        guest.watches.insert(watch, id);
+        self.watchers.insert(watch, number);
+        Ok(Done::Watch(Watch(watch)))
+    }
+}
+
+fn name(text: &str) -> Result<Name, Status> {
+    Name::new(text).map_err(|error| match error {
+        NameError::TooLong(_) => Status::with(Code::NameTooLong, Name::MAX),
+        NameError::BadCharacter(at) | NameError::NotUtf8(at) => Status::with(Code::Invalid, at),
+        NameError::Empty => Status::new(Code::Invalid),
+    })
+}
+
+fn port_spec(spec: &PortSpec) -> Result<messenger_core::PortSpec, Status> {
+    let defaults = messenger_core::PortSpec::default();
+    let areas = match spec.room {
+        None => defaults.areas,
+        Some(room) if room <= ROOM => [room as usize; 4],
+        Some(_) => return Err(Status { code: Code::Invalid, detail: ROOM }),
+    };
+    let property = |(key, value): &(String, String)| Ok((name(key)?, name(value)?));
+    Ok(messenger_core::PortSpec {
+        name: spec.name.as_deref().map(name).transpose()?,
+        scope: if spec.fabric_wide { Scope::Fabric } else { Scope::Node },
+        kind: spec.kind.as_deref().map(name).transpose()?,
+        properties: spec.properties.iter().map(property).collect::<Result<_, Status>>()?,
+        areas,
+        life: match spec.life {
+            Life::Receiver => messenger_core::Life::Receiver,
+            Life::Retained(ms) => messenger_core::Life::Retained(Duration::from_millis(ms)),
+            Life::Persistent => messenger_core::Life::Persistent,
+        },
+        mode: Mode::Held,
+        ..defaults
+    })
+}
+
+fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
+    Ok(match to {
+        To::Name(text) => (Target::Name(name(&text)?), Choice::First),
+        To::On { node: wanted, name: text } => (Target::Nodes(vec![member(node, &wanted)?], name(&text)?), Choice::All),
+        To::Pattern(text) => (Target::Pattern(Pattern::parse(&text)?), Choice::All),
+        To::Everywhere(text) => (Target::Everywhere(name(&text)?), Choice::All),
+        To::Port(node, port) => (Target::Port(node, port), Choice::First),
+    })
+}
+
+/// A member by its name or number.
+fn member(node: &Node, text: &str) -> Result<NodeId, Status> {
+    let number: Option<u32> = text.parse().ok();
+    let found = node.members().find(|record| &*record.name == text || number == Some(record.node.get()));
+    found.map(|record| record.node).ok_or(Status::new(Code::NotFound))
+}

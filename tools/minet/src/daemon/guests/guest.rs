@@ -1,0 +1,233 @@
+//! One guest: its connection, and what is its.
+
+use messenger::protocol::{Call, FRAME_MOST, FrameError, Frames, HEAD_MOST, Told, check_greeting, emit, parse};
+use messenger_core::{Ask, Payload, PortId, TicketId, WatchId};
+use mio::net::UnixStream;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io::{ErrorKind, Read, Write},
+    net::Shutdown,
+    time::Instant,
+};
+
+/// Bytes that may wait for a guest before one more is told; who lets more wait is ended.
+const BACKLOG: usize = 4 << 20;
+/// Bytes of one read.
+const CHUNK: usize = 64 << 10;
+
+/// What came from a guest.
+pub(super) enum Came {
+    /// A call with its payload.
+    Call(Call, Payload),
+    /// Its greeting.
+    Greeting,
+    /// Part of something.
+    Part,
+    /// Nothing more for now.
+    Nothing,
+    /// What is not to come.
+    Wrong(FrameError),
+    /// It ended.
+    End,
+}
+
+/// See the module's comment.
+pub(super) struct Guest {
+    pub(super) stream: UnixStream,
+    frames: Frames,
+    greeted: bool,
+    output: VecDeque<Vec<u8>>,
+    queued: usize,
+    /// Bytes of the first one that went out.
+    written: usize,
+    /// It was told to go and may read until then.
+    pub(super) ending: Option<Instant>,
+    pub(super) ports: BTreeSet<PortId>,
+    pub(super) tickets: BTreeMap<u64, TicketId>,
+    pub(super) watches: BTreeMap<u64, WatchId>,
+    /// Requests that it took and did not answer.
+    pub(super) asks: BTreeMap<u64, Ask>,
+    pub(super) next_ask: u64,
+}
+
+impl Guest {
+    pub(super) fn new(stream: UnixStream) -> Guest {
+        Guest {
+            stream,
+            frames: Frames::new(FRAME_MOST),
+            greeted: false,
+            output: VecDeque::new(),
+            queued: 0,
+            written: 0,
+            ending: None,
+            ports: BTreeSet::new(),
+            tickets: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            next_ask: 0,
+        }
+    }
+
+    /// What came next; reads once if nothing whole is there.
+    pub(super) fn take(&mut self) -> Came {
+        if self.ending.is_none() {
+            match self.take_whole() {
+                Ok(None) => {}
+                Ok(Some(came)) => return came,
+                Err(error) => return Came::Wrong(error),
+            }
+        }
+        let mut chunk = [0; CHUNK];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Came::End,
+            // Who was told to go says nothing any more.
+            Ok(_) if self.ending.is_some() => Came::Part,
+            Ok(n) => {
+                self.frames.push(chunk.get(..n).unwrap_or_default());
+                Came::Part
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Came::Nothing,
+            Err(e) if e.kind() == ErrorKind::Interrupted => Came::Part,
+            Err(_) => Came::End,
+        }
+    }
+
+    fn take_whole(&mut self) -> Result<Option<Came>, FrameError> {
+        if !self.greeted {
+            let Some(greeting) = self.frames.take() else { return Ok(None) };
+            check_greeting(greeting)?;
+            self.greeted = true;
+            return Ok(Some(Came::Greeting));
+        }
+        let Some(frame) = self.frames.next_frame()? else { return Ok(None) };
+        let (call, payload) = parse(&frame, HEAD_MOST)?;
+        let (head, whole) = (frame.len() - payload.len(), frame.len());
+        // The payload stays where it was read to.
+        Ok(Some(Came::Call(call, Payload::from(frame).slice(head..whole))))
+    }
+
+    /// Queues what it is told; `false` when too much waits already.
+    pub(super) fn push(&mut self, told: &Told, payload: &[u8]) -> bool {
+        if self.ending.is_some() {
+            return true;
+        }
+        if self.queued > BACKLOG {
+            // It may read and not have been asked to for a while.
+            self.flush();
+            if self.queued > BACKLOG {
+                return false;
+            }
+        }
+        // No payload of the core's is too long for a frame.
+        let Ok(frame) = emit(told, payload) else { return true };
+        self.queued += frame.len();
+        self.output.push_back(frame);
+        true
+    }
+
+    /// Writes what waits, as far as it goes. A broken connection shows when it is read.
+    pub(super) fn flush(&mut self) {
+        while let Some(frame) = self.output.front() {
+            match self.stream.write(frame.get(self.written..).unwrap_or_default()) {
+                Ok(n) => self.written += n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+            if self.written >= frame.len() {
+                self.queued -= frame.len();
+                self.written = 0;
+                self.output.pop_front();
+            }
+        }
+        if self.ending.is_some() {
+            // Nothing follows the last word. One that is gone does not mind.
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Tells it to go, instead of everything that waits and was not begun.
+    pub(super) fn end(&mut self, bye: &Told, until: Instant) {
+        self.output.truncate(usize::from(self.written > 0));
+        self.queued = self.output.iter().map(Vec::len).sum();
+        if let Ok(frame) = emit(bye, &[]) {
+            self.queued += frame.len();
+            self.output.push_back(frame);
+        }
+        self.ending = Some(until);
+        self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use messenger::protocol::{Request, greeting};
+    use std::os::unix::net::UnixStream as Std;
+
+    fn pair() -> (Guest, Std) {
+        let (here, there) = Std::pair().unwrap();
+        here.set_nonblocking(true).unwrap();
+        there.set_nonblocking(true).unwrap();
+        (Guest::new(UnixStream::from_std(here)), there)
+    }
+
+    fn ready() -> Told {
+        Told::Ready { port: PortId::NODE }
+    }
+
+    #[test]
+    fn a_guest_greets_and_calls_in_pieces_of_any_length() {
+        let call = Call { number: 3, request: Request::Attach { name: "x".into() } };
+        let bytes = [&greeting()[..], &emit(&call, b"payload").unwrap()].concat();
+        for length in [1, 3, 7, 1000] {
+            let (mut guest, mut there) = pair();
+            let (mut greetings, mut calls) = (0, Vec::new());
+            for piece in bytes.chunks(length) {
+                there.write_all(piece).unwrap();
+                loop {
+                    match guest.take() {
+                        Came::Greeting => greetings += 1,
+                        Came::Call(call, payload) => calls.push((call, payload.to_vec())),
+                        Came::Part => {}
+                        Came::Nothing => break,
+                        Came::Wrong(error) => panic!("{error}"),
+                        Came::End => panic!("end"),
+                    }
+                }
+            }
+            assert_eq!((greetings, &calls[..]), (1, &[(call.clone(), b"payload".to_vec())][..]));
+            drop(there);
+            assert!(matches!(guest.take(), Came::End));
+        }
+    }
+
+    #[test]
+    fn who_does_not_greet_is_wrong() {
+        let (mut guest, mut there) = pair();
+        there.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        assert!(matches!(guest.take(), Came::Part));
+        assert!(matches!(guest.take(), Came::Wrong(FrameError::Greeting)));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_the_last_word_is_read() {
+        let (mut guest, mut there) = pair();
+        let large = vec![0; 1 << 20];
+        let taken = (0..100).take_while(|_| guest.push(&ready(), &large)).count();
+        assert!((4..8).contains(&taken) && guest.queued <= BACKLOG + large.len() + 100, "{taken}");
+        guest.flush();
+        guest.end(&Told::Bye { why: "slow".into() }, Instant::now());
+        // What was begun ends; then comes the last word, and nothing else.
+        let (mut frames, mut told) = (Frames::new(FRAME_MOST), Vec::new());
+        let mut chunk = vec![0; CHUNK];
+        while let Ok(n @ 1..) = there.read(&mut chunk) {
+            frames.push(&chunk[..n]);
+            while let Some(frame) = frames.next_frame().unwrap() {
+                told.push(parse::<Told>(&frame, HEAD_MOST).unwrap().0);
+            }
+            guest.flush();
+        }
+        assert!(told.len() < taken, "{}", told.len());
+        assert_eq!(told.last(), Some(&Told::Bye { why: "slow".into() }));
+    }
+}

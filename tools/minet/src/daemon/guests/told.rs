@@ -1,0 +1,116 @@
+//! What the core tells, to the guest it belongs to.
+
+use super::{Guests, guest::Guest};
+use messenger::protocol::{self, Head, Slot, Ticket, Told, Watch};
+use messenger_core::{Delivery, Node, NodeId, PortId, Received, Status, Time};
+
+impl Guests {
+    /// Tells everybody what the core has for them.
+    pub(in crate::daemon) fn deliver(&mut self, node: &mut Node, now: Time) {
+        while let Some(delivery) = node.exchange_mut().poll_deliver() {
+            self.hand_on(delivery, node, now);
+        }
+        for number in std::mem::take(&mut self.told) {
+            if let Some(guest) = self.guests.get_mut(&number) {
+                guest.flush();
+            }
+        }
+    }
+
+    /// Tells one guest something; one that let too much wait is ended.
+    pub(super) fn tell(&mut self, number: usize, told: &Told, payload: &[u8], node: &mut Node, now: Time) {
+        let Some(guest) = self.guests.get_mut(&number) else { return };
+        self.told.insert(number);
+        if !guest.push(told, payload) {
+            self.counts.slow += 1;
+            self.end(number, "it does not read what it is told", node, now);
+        }
+    }
+
+    fn hand_on(&mut self, delivery: Delivery, node: &mut Node, now: Time) {
+        // The context of a message is its guest's number; that of a watch is the watch's own.
+        let (number, told, payload) = match delivery {
+            Delivery::Ready { port, .. } => (self.receivers.get(&port).copied(), Told::Ready { port }, None),
+            Delivery::NameLost { port, .. } => (self.receivers.get(&port).copied(), Told::NameLost { port }, None),
+            Delivery::PortClosed { port, .. } => {
+                let number = self.receivers.remove(&port);
+                if let Some(guest) = number.and_then(|number| self.guests.get_mut(&number)) {
+                    guest.forget_port(port);
+                }
+                (number, Told::Closed { port }, None)
+            }
+            Delivery::Response { ticket, slot, context, message } => {
+                let told = Told::Answer { ticket: Ticket(ticket.to_u64()), slot, head: head(node, &message, None) };
+                (usize::try_from(context).ok(), told, Some(message.payload.to_vec()))
+            }
+            Delivery::Settled(outcome) => {
+                let number = usize::try_from(outcome.context).ok();
+                let ticket = outcome.ticket.to_u64();
+                if let Some(guest) = number.and_then(|number| self.guests.get_mut(&number)) {
+                    guest.tickets.remove(&ticket);
+                }
+                let slot = |slot: &messenger_core::Slot| Slot {
+                    node: slot.node,
+                    node_name: called(node, slot.node),
+                    port: slot.port,
+                    status: slot.status.unwrap_or(Status::GOOD),
+                    stored: slot.receipted,
+                };
+                let slots = outcome.slots.iter().map(slot).collect();
+                (number, Told::Settled { ticket: Ticket(ticket), slots }, None)
+            }
+            Delivery::Watch { context, change, .. } => {
+                let entry = &change.entry;
+                let seen = protocol::Change {
+                    node: change.node,
+                    node_name: called(node, change.node),
+                    port: change.port,
+                    name: entry.name.to_string(),
+                    kind: entry.kind.as_ref().map(ToString::to_string),
+                    properties: entry.properties.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+                    up: change.up,
+                    edge: change.edge,
+                };
+                let told = Told::Seen { watch: Watch(context), change: seen };
+                (self.watchers.get(&context).copied(), told, None)
+            }
+            // Guests' messages are held by their ports, and their paths last for one send.
+            Delivery::Message { .. } | Delivery::Path { .. } | Delivery::PathClosed { .. } | Delivery::NodeClosed => {
+                return;
+            }
+        };
+        if let Some(number) = number {
+            self.tell(number, &told, &payload.unwrap_or_default(), node, now);
+        }
+    }
+}
+
+impl Guest {
+    /// Lets go of a port that is no more, and of what was to be answered through it.
+    pub(super) fn forget_port(&mut self, port: PortId) {
+        self.ports.remove(&port);
+        self.asks.retain(|_, ask| ask.asked != port);
+    }
+}
+
+/// Everything about a message but its payload.
+pub(super) fn head(node: &Node, message: &Received, ask: Option<u64>) -> Head {
+    Head {
+        node: message.node,
+        node_name: called(node, message.node),
+        from: message.from,
+        priority: message.priority,
+        opcode: message.opcode,
+        tag: message.tag,
+        targets: message.targets,
+        deadline_ms: message.deadline_ms,
+        ask,
+        status: message.status,
+    }
+}
+
+/// A node's name, also of one that is gone; its number where none is known.
+fn called(node: &Node, id: NodeId) -> String {
+    let record = node.member(id).or_else(|| node.departed().find(|record| record.node == id));
+    record.map_or_else(|| id.to_string(), |record| record.name.to_string())
+}
