@@ -127,7 +127,7 @@ fn what_cannot_be_sent_is_told() -> Result<()> {
     refused(&["send", "--to", "small", "--confirm", &"x".repeat(1000)], "b: the port is full (200)");
     let (told, good) = said(a, &["call", "--to", "small", "--timeout", "0.2", "?"]);
     let slot = &told[0]["slots"][0];
-    assert!(!good && slot["tier"] == "transport" || slot["tier"] == "service", "{told:?}");
+    assert!(!good && (slot["tier"] == "transport" || slot["tier"] == "service"), "{told:?}");
     assert!(received(process)?.1);
     assert!(count(a, "guest-calls-refused")? >= 5);
     Ok(())

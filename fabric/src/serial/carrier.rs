@@ -30,6 +30,8 @@ use std::{
 
 /// Bytes read in one call.
 const CHUNK: usize = 16 << 10;
+/// So often it reads in one turn at the most.
+const READS: u64 = 16;
 /// What may wait on a line whose speed is not known, in bytes.
 const QUEUE: usize = 32 << 10;
 /// What may wait on a line of a given speed, beside one message.
@@ -320,7 +322,8 @@ impl Owner {
     fn read(&mut self) -> (u64, Result<(), Errno>) {
         let mut calls = 0;
         let Some(device) = &self.device else { return (0, Ok(())) };
-        while self.ready.len() - self.handed < BATCH {
+        // What is no message fills no batch: a line that never falls silent must not keep the lane.
+        while self.ready.len() - self.handed < BATCH && calls < READS {
             calls += 1;
             match rustix::io::read(device, &mut self.chunk[..]) {
                 // The other end of a pty hung up; a device that was unplugged says so by an error.

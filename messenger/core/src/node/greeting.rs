@@ -9,6 +9,9 @@ use crate::{
 use alloc::vec::Vec;
 use core::time::Duration;
 
+/// The smallest largest message that a peer may have, in bytes.
+const MESSAGE_LEAST: u32 = 128;
+
 impl Node {
     /// A message that asks nodes of this fabric to greet, for everybody on a medium.
     pub fn seek(&self) -> Vec<u8> {
@@ -28,6 +31,11 @@ impl Node {
     }
 
     pub(super) fn handle_hello(&mut self, now: Time, id: LinkId, source: NodeId, session: u32, hello: &Hello) {
+        if hello.message < MESSAGE_LEAST {
+            // Whoever says so would be told everything in crumbs.
+            self.counts.malformed += 1;
+            return;
+        }
         if let Some(why) = self.objection(now, id, source, hello) {
             return self.turn_away(now, id, Some(source), why);
         }

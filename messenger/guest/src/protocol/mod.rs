@@ -1,4 +1,4 @@
-//! What a guest and the daemon of its host say to one another; the bytes are in PROTOCOL.md, section 10.
+//! What a guest and the daemon of its host say to one another; the bytes are in PROTOCOL.md, section 12.
 //!
 //! A guest greets with eight bytes and gets [`Told::Welcome`] or [`Told::Bye`]. Then it makes calls, each of which gets
 //! [`Told::Done`] or [`Told::Refused`] with its number, in order; what happens besides is told when it does.

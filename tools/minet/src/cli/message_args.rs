@@ -103,7 +103,10 @@ pub struct RecvArgs {
     /// End when none came for so many seconds
     #[arg(long)]
     pub timeout: Option<f64>,
-    /// Answer every message that wants it with this
+    /// Print what came byte for byte, with no end of line behind it
+    #[arg(long)]
+    pub raw: bool,
+    /// Answer every message that wants it with this; without it they are refused as not supported
     #[arg(long, value_name = "TEXT")]
     pub answer: Option<String>,
     /// Keep the port and its messages for so many seconds after the end

@@ -55,19 +55,26 @@ pub(super) fn recv(args: &RecvArgs) -> Done {
     let mut count = 0;
     while args.count.is_none_or(|most| count < most) {
         let Some(message) = guest.receive(port, limit)? else { break };
+        let shown = match args.at.json {
+            true => write(line(&told(&message.head, &message.payload)).as_bytes())?,
+            false => write(&ended(&message.payload, args.raw))?,
+        };
+        if !shown {
+            // Nobody reads any more: what waits in the port is somebody else's, and who asked gets no answer.
+            break;
+        }
         count += 1;
-        if let (Some(text), Some(_)) = (&args.answer, message.head.ask) {
-            match guest.respond(&message, &Answer::new(text.as_str())) {
+        if message.head.ask.is_some() {
+            let answer = match &args.answer {
+                Some(text) => Answer::new(text.as_str()),
+                None => Answer::refusal(Code::NotSupported),
+            };
+            match guest.respond(&message, &answer) {
                 // Who asked may be gone.
                 Err(GuestError::Refused(status)) => complain(&format!("{}: {status}", message.head.node_name)),
                 other => other?,
             }
         }
-        let text = match args.at.json {
-            true => line(&told(&message.head, &message.payload)),
-            false => ended(&message.payload),
-        };
-        print(&text)?;
     }
     guest.detach(port)?;
     Ok(exit(count >= args.count.unwrap_or(1)))
@@ -81,8 +88,11 @@ pub(super) fn watch(args: &WatchArgs) -> Done {
     let mut count = 0;
     while args.count.is_none_or(|most| count < most) {
         let Some(change) = guest.change(watch, limit)? else { break };
+        let text = if args.at.json { line(&seen(&change)) } else { table::change(&change) };
+        if !write(text.as_bytes())? {
+            break;
+        }
         count += 1;
-        print(&if args.at.json { line(&seen(&change)) } else { table::change(&change) })?;
     }
     Ok(exit(count >= args.count.unwrap_or(1)))
 }
@@ -139,8 +149,10 @@ fn show(outcome: &Outcome, at: &At) -> Done {
     for (n, slot) in outcome.slots.iter().enumerate() {
         match answer(n) {
             Some(answer) if slot.status.is_good() => {
-                let text = ended(&answer.payload);
-                print(&if outcome.slots.len() > 1 { format!("{}: {text}", slot.node_name) } else { text })?;
+                if outcome.slots.len() > 1 {
+                    print(&format!("{}: ", slot.node_name))?;
+                }
+                write(&ended(&answer.payload, false))?;
             }
             _ if slot.status.is_good() => print(&format!("{}: stored\n", slot.node_name))?,
             _ => complain(&format!("{}: {}", slot.node_name, slot.status)),
@@ -202,10 +214,22 @@ fn line(value: &Value) -> String {
     format!("{value}\n")
 }
 
-/// What a message says, with an end of line.
-fn ended(payload: &[u8]) -> String {
-    let text = String::from_utf8_lossy(payload);
-    if text.ends_with('\n') { text.into_owned() } else { format!("{text}\n") }
+/// What a message says, byte for byte, with an end of line behind it unless it is wanted as it is.
+fn ended(payload: &[u8], raw: bool) -> Vec<u8> {
+    let mut bytes = payload.to_vec();
+    if !raw && !bytes.ends_with(b"\n") {
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+/// Prints at once; whether anybody reads.
+fn write(bytes: &[u8]) -> std::io::Result<bool> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        other => other.map(|()| true),
+    }
 }
 
 /// One line to standard error; there is nothing to do about one that cannot be written.

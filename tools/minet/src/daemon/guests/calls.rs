@@ -27,12 +27,17 @@ impl Guests {
     pub(super) fn call(&mut self, number: usize, call: Call, payload: Payload, node: &mut Node, now: Time) {
         self.counts.calls += 1;
         let asked = call.number;
+        let watches = matches!(call.request, Request::Watch { .. });
         match self.carry_out(number, call.request, payload, node, now) {
             Ok((done, payload)) => self.tell(number, &Told::Done { number: asked, done }, &payload, node, now),
             Err(status) => {
                 self.counts.refused += 1;
                 self.tell(number, &Told::Refused { number: asked, status }, &[], node, now);
             }
+        }
+        if watches {
+            // All names that are there come with it; they are not to pile up.
+            self.deliver(node, now);
         }
     }
 
@@ -97,6 +102,10 @@ impl Guests {
 
     fn open(&mut self, number: usize, spec: PortSpec, node: &mut Node, now: Time) -> Result<Done, Status> {
         self.has_room(number)?;
+        // Nobody could attach to one again.
+        if spec.name.is_none() && !matches!(spec.life, Life::Receiver) {
+            return Err(Status::new(Code::Invalid));
+        }
         let port = node.exchange_mut().open_port(now, port_spec(&spec)?)?;
         Ok(self.take_port(number, port))
     }

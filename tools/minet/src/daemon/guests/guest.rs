@@ -7,11 +7,15 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io::{ErrorKind, Read, Write},
     net::Shutdown,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-/// Bytes that may wait for a guest before one more is told; who lets more wait is ended.
+/// Bytes that may wait for a guest before it has to read.
 const BACKLOG: usize = 4 << 20;
+/// Bytes that may wait for one that reads: the longest frame, and as much again.
+const BACKLOG_MOST: usize = 2 * FRAME_MOST;
+/// How long a guest with more than a backlog may read nothing of it.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of one read.
 const CHUNK: usize = 64 << 10;
 
@@ -40,6 +44,8 @@ pub(super) struct Guest {
     queued: usize,
     /// Bytes of the first one that went out.
     written: usize,
+    /// When something of what waits went out last, or began to wait.
+    moved: Instant,
     /// It was told to go and may read until then.
     pub(super) ending: Option<Instant>,
     pub(super) ports: BTreeSet<PortId>,
@@ -59,6 +65,7 @@ impl Guest {
             output: VecDeque::new(),
             queued: 0,
             written: 0,
+            moved: Instant::now(),
             ending: None,
             ports: BTreeSet::new(),
             tickets: BTreeMap::new(),
@@ -106,17 +113,20 @@ impl Guest {
         Ok(Some(Came::Call(call, Payload::from(frame).slice(head..whole))))
     }
 
-    /// Queues what it is told; `false` when too much waits already.
-    pub(super) fn push(&mut self, told: &Told, payload: &[u8]) -> bool {
+    /// Queues what it is told at a time; `false` when too much waits already, or it does not read what waits.
+    pub(super) fn push(&mut self, told: &Told, payload: &[u8], now: Instant) -> bool {
         if self.ending.is_some() {
             return true;
         }
         if self.queued > BACKLOG {
             // It may read and not have been asked to for a while.
-            self.flush();
-            if self.queued > BACKLOG {
+            self.flush(now);
+            if self.queued > BACKLOG_MOST || self.queued > BACKLOG && now.duration_since(self.moved) > PATIENCE {
                 return false;
             }
+        }
+        if self.output.is_empty() {
+            self.moved = now;
         }
         // No payload of the core's is too long for a frame.
         let Ok(frame) = emit(told, payload) else { return true };
@@ -126,10 +136,13 @@ impl Guest {
     }
 
     /// Writes what waits, as far as it goes. A broken connection shows when it is read.
-    pub(super) fn flush(&mut self) {
+    pub(super) fn flush(&mut self, now: Instant) {
         while let Some(frame) = self.output.front() {
             match self.stream.write(frame.get(self.written..).unwrap_or_default()) {
-                Ok(n) => self.written += n,
+                Ok(n) => {
+                    self.written += n;
+                    self.moved = now;
+                }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return,
             }
@@ -154,7 +167,7 @@ impl Guest {
             self.output.push_back(frame);
         }
         self.ending = Some(until);
-        self.flush();
+        self.flush(Instant::now());
     }
 }
 
@@ -212,10 +225,10 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_and_the_last_word_is_read() {
         let (mut guest, mut there) = pair();
-        let large = vec![0; 1 << 20];
-        let taken = (0..100).take_while(|_| guest.push(&ready(), &large)).count();
-        assert!((4..8).contains(&taken) && guest.queued <= BACKLOG + large.len() + 100, "{taken}");
-        guest.flush();
+        let (large, start) = (vec![0; 1 << 20], Instant::now());
+        let taken = (0..100).take_while(|_| guest.push(&ready(), &large, start)).count();
+        assert!((32..36).contains(&taken) && guest.queued <= BACKLOG_MOST + large.len() + 100, "{taken}");
+        guest.flush(start);
         guest.end(&Told::Bye { why: "slow".into() }, Instant::now());
         // What was begun ends; then comes the last word, and nothing else.
         let (mut frames, mut told) = (Frames::new(FRAME_MOST), Vec::new());
@@ -225,9 +238,30 @@ mod tests {
             while let Some(frame) = frames.next_frame().unwrap() {
                 told.push(parse::<Told>(&frame, HEAD_MOST).unwrap().0);
             }
-            guest.flush();
+            guest.flush(start);
         }
         assert!(told.len() < taken, "{}", told.len());
         assert_eq!(told.last(), Some(&Told::Bye { why: "slow".into() }));
+    }
+
+    /// One frame of 16 MiB is more than a backlog: who reads it, however slowly, is told what comes meanwhile; who reads
+    /// nothing for a second is not.
+    #[test]
+    fn a_guest_that_reads_a_large_frame_slowly_stays() {
+        let (mut guest, mut there) = pair();
+        let start = Instant::now();
+        let mut chunk = vec![0; CHUNK];
+        assert!(guest.push(&ready(), &vec![0; 15 << 20], start));
+        for ms in 0..100 {
+            let now = start + 100 * Duration::from_millis(ms);
+            assert!(guest.push(&ready(), &[], now), "{ms}");
+            assert!(there.read(&mut chunk).is_ok());
+        }
+        let now = guest.moved + PATIENCE;
+        assert!(guest.queued > BACKLOG && guest.output.len() > 100);
+        while there.read(&mut chunk).is_ok() {}
+        guest.flush(now);
+        assert!(guest.push(&ready(), &[], now + PATIENCE));
+        assert!(!guest.push(&ready(), &[], now + 2 * PATIENCE), "nothing was read since");
     }
 }

@@ -162,7 +162,10 @@ fn more_guests_than_there_is_room_for_are_told_so() {
     // One goes, one comes.
     house.serve(move |path| {
         drop(all);
-        while Guest::join_at(&path).is_err() {}
+        let end = Instant::now() + SOON;
+        while Guest::join_at(&path).is_err() {
+            assert!(Instant::now() < end, "nobody is let in");
+        }
     });
 }
 
@@ -183,6 +186,10 @@ fn what_is_no_name_and_more_than_there_is_room_for_is_refused() {
         let many = PortSpec { properties: vec![("k".into(), "v".into()); 17], ..PortSpec::named("p") };
         assert_eq!(refusal(guest.open(&many)), Code::Invalid);
         assert_eq!(refusal(guest.open(&PortSpec { room: Some(u32::MAX), ..PortSpec::default() })), Code::Invalid);
+        for life in [Life::Persistent, Life::Retained(1000)] {
+            let nameless = PortSpec { life, ..PortSpec::default() };
+            assert_eq!(refusal(guest.open(&nameless)), Code::Invalid, "nobody could attach to it again");
+        }
         assert_eq!(refusal(guest.watch("a b")), Code::Invalid);
         assert_eq!(refusal(guest.send(&To::Everywhere("p".into()), &Message::new("x"))), Code::NotFound);
         for _ in 0..256 {
@@ -217,7 +224,10 @@ fn a_guest_is_waited_for_beside_other_descriptors() {
         io::Write::write_all(&mut far, b"x").unwrap();
         assert_eq!(ready(&a, 10), [false, true]);
         b.send(&To::Name("p".into()), &Message::new("y")).unwrap();
-        while ready(&a, 10) != [true, true] {}
+        let end = Instant::now() + SOON;
+        while ready(&a, 10) != [true, true] {
+            assert!(Instant::now() < end, "no news");
+        }
         assert_eq!(a.receive(port, Some(Duration::ZERO)).unwrap().unwrap().payload, b"y");
     });
 }

@@ -3,6 +3,7 @@
 use super::{Guests, guest::Guest};
 use messenger::protocol::{self, Head, Slot, Ticket, Told, Watch};
 use messenger_core::{Delivery, Node, NodeId, PortId, Received, Status, Time};
+use std::time::Instant;
 
 impl Guests {
     /// Tells everybody what the core has for them.
@@ -12,7 +13,7 @@ impl Guests {
         }
         for number in std::mem::take(&mut self.told) {
             if let Some(guest) = self.guests.get_mut(&number) {
-                guest.flush();
+                guest.flush(Instant::now());
             }
         }
     }
@@ -21,7 +22,7 @@ impl Guests {
     pub(super) fn tell(&mut self, number: usize, told: &Told, payload: &[u8], node: &mut Node, now: Time) {
         let Some(guest) = self.guests.get_mut(&number) else { return };
         self.told.insert(number);
-        if !guest.push(told, payload) {
+        if !guest.push(told, payload, Instant::now()) {
             self.counts.slow += 1;
             self.end(number, "it does not read what it is told", node, now);
         }
@@ -60,6 +61,7 @@ impl Guests {
                 (number, Told::Settled { ticket: Ticket(ticket), slots }, None)
             }
             Delivery::Watch { context, change, .. } => {
+                let Some(number) = self.watchers.get(&context).copied() else { return };
                 let entry = &change.entry;
                 let seen = protocol::Change {
                     node: change.node,
@@ -72,7 +74,7 @@ impl Guests {
                     edge: change.edge,
                 };
                 let told = Told::Seen { watch: Watch(context), change: seen };
-                (self.watchers.get(&context).copied(), told, None)
+                (Some(number), told, None)
             }
             // Guests' messages are held by their ports, and their paths last for one send.
             Delivery::Message { .. } | Delivery::Path { .. } | Delivery::PathClosed { .. } | Delivery::NodeClosed => {
