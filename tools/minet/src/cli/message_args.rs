@@ -106,7 +106,7 @@ pub struct RecvArgs {
     /// Print what came byte for byte, with no end of line behind it
     #[arg(long)]
     pub raw: bool,
-    /// Answer every message that wants it with this; without it they are refused as not supported
+    /// Answer every message that wants it with this; without it who asked is refused when this process ends
     #[arg(long, value_name = "TEXT")]
     pub answer: Option<String>,
     /// Keep the port and its messages for so many seconds after the end

@@ -64,12 +64,8 @@ pub(super) fn recv(args: &RecvArgs) -> Done {
             break;
         }
         count += 1;
-        if message.head.ask.is_some() {
-            let answer = match &args.answer {
-                Some(text) => Answer::new(text.as_str()),
-                None => Answer::refusal(Code::NotSupported),
-            };
-            match guest.respond(&message, &answer) {
+        if let (Some(text), Some(_)) = (&args.answer, message.head.ask) {
+            match guest.respond(&message, &Answer::new(text.as_str())) {
                 // Who asked may be gone.
                 Err(GuestError::Refused(status)) => complain(&format!("{}: {status}", message.head.node_name)),
                 other => other?,
