@@ -8,7 +8,6 @@ use crate::Message;
 use std::{
     io, mem,
     os::fd::{AsRawFd, BorrowedFd},
-    ptr,
 };
 
 /// Bytes in front of every message: the Ethernet header and what the carrier puts behind it.
