@@ -19,6 +19,7 @@ mod media;
 mod messages;
 mod mtu;
 mod path;
+mod privileges;
 mod programs;
 mod relay;
 mod scripts;
