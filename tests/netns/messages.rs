@@ -34,7 +34,7 @@ fn receiver(node: &Node, seer: &Node, name: &str, args: &[&str]) -> Result<Proce
     Ok(process)
 }
 
-fn knows(seer: &Node, name: &str, owner: &str) -> Result<()> {
+pub fn knows(seer: &Node, name: &str, owner: &str) -> Result<()> {
     eventually(SOON, &format!("{name} of {owner} at {}", seer.name()), || {
         let ports = seer.ask(&["ports"])?;
         let row = |row: &Value| row["port"] == name && row["node"] == owner;
