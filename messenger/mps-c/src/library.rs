@@ -1,7 +1,8 @@
 //! What is live: the client of this process, its sessions, its buffers, and the messages that it did not release.
 
 use messenger_mps::{
-    Buffer, Conduit, Error, Event, Mailbox, MessageReceived, Mps, Opening, Place, Session, SpIds, State, Status, SyncSession,
+    Buffer, Conduit, Error, Event, Mailbox, MessageReceived, Mps, Opening, Place, Session, SpIds, State, Status,
+    SyncSession,
 };
 use std::{
     collections::BTreeMap,
@@ -145,11 +146,7 @@ impl Library {
     /// Keeps a message until it is released, and gives the address of its bytes; of an empty one, an address of its own.
     pub(crate) fn keep(&mut self, message: MessageReceived) -> *const u8 {
         let message = Box::new(message);
-        let address = if message.size() == 0 {
-            (&raw const *message).cast::<u8>()
-        } else {
-            message.bytes().as_ptr()
-        };
+        let address = if message.size() == 0 { (&raw const *message).cast::<u8>() } else { message.bytes().as_ptr() };
         self.received.insert(address as usize, message);
         address
     }

@@ -1,4 +1,5 @@
 //! The border to C: types, and functions that check every pointer they are given. No panic passes it.
+#![allow(non_snake_case, reason = "the names of the source document")]
 
 mod buffers;
 mod events;

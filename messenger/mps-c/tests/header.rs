@@ -35,7 +35,8 @@ fn made() -> String {
         },
         ..Config::default()
     };
-    let sources = ["../mps/src/status.rs", "src/sys.rs", "src/sys/sessions.rs", "src/sys/buffers.rs", "src/sys/exchange.rs"];
+    let sources =
+        ["../mps/src/status.rs", "src/sys.rs", "src/sys/sessions.rs", "src/sys/buffers.rs", "src/sys/exchange.rs"];
     let builder = sources.iter().fold(Builder::new().with_config(config), |b, source| b.with_src(root.join(source)));
     let mut bytes = Vec::new();
     builder.generate().unwrap().write(&mut bytes);

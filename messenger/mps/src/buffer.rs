@@ -33,7 +33,10 @@ pub struct Buffer {
 enum Memory {
     Client(Vec<u8>),
     /// Being sent. The bytes are with the call that sends while that lasts; the completion may be told meanwhile.
-    Sending { bytes: Option<Vec<u8>>, complete: bool },
+    Sending {
+        bytes: Option<Vec<u8>>,
+        complete: bool,
+    },
     Gone,
 }
 
@@ -138,7 +141,7 @@ impl Buffer {
         if !Arc::ptr_eq(&owner.0, &self.owner.0) {
             return Err(Status::BufferInvalid.into());
         }
-        self.with(drop)
+        self.with(|_| ())
     }
 
     /// Takes the client's bytes and leaves something else.

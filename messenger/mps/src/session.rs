@@ -80,11 +80,7 @@ impl Inner {
         peer: Option<SpId>,
         callback: Option<Callback>,
     ) -> Result<Arc<Inner>, Error> {
-        let spec = PortSpec {
-            kind: Some("mps".into()),
-            room: opening.room,
-            ..PortSpec::named(opening.mailbox.port())
-        };
+        let spec = PortSpec { kind: Some("mps".into()), room: opening.room, ..PortSpec::named(opening.mailbox.port()) };
         let port = mps.guest.open(&spec)?;
         let inner = Arc::new(Inner {
             mps: mps.clone(),

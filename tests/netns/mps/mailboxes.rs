@@ -25,7 +25,13 @@ fn a_session_opens_over_a_conduit_that_is_there() -> Result<()> {
     // It leads to its two ends and nowhere else.
     let to = |peer: &str| {
         let destination = mps.sp_ids(peer).unwrap().peer;
-        session.send_sync(&SendDescriptor { context: 0, destination, buffer: mps.allocate(0).unwrap(), size: 0, tag: sync(1) })
+        session.send_sync(&SendDescriptor {
+            context: 0,
+            destination,
+            buffer: mps.allocate(0).unwrap(),
+            size: 0,
+            tag: sync(1),
+        })
     };
     assert_eq!((status(to("c")), status(to("b"))), (Status::DestinationInvalid, Status::NoMailbox));
     assert!(to("a").is_ok());
@@ -34,7 +40,8 @@ fn a_session_opens_over_a_conduit_that_is_there() -> Result<()> {
     b.kill();
     eventually(SOON, "its end", || Ok(mps.sp_ids("b").is_err().then_some(())))?;
     assert_eq!(status(over("b", "too late")), Status::NoConduit);
-    let letter = SendDescriptor { context: 0, destination: b_id, buffer: mps.allocate(0).unwrap(), size: 0, tag: sync(1) };
+    let letter =
+        SendDescriptor { context: 0, destination: b_id, buffer: mps.allocate(0).unwrap(), size: 0, tag: sync(1) };
     assert_eq!(status(session.send_sync(&letter)), Status::DestinationInvalid);
     drop(c);
     Ok(())

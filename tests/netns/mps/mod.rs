@@ -15,7 +15,10 @@ use messenger_mps::{
 };
 use minet_tests::{Config, Net, Node, Result, SOON, eventually};
 use std::{
-    sync::mpsc::{Receiver, TryRecvError, channel},
+    sync::{
+        Mutex,
+        mpsc::{Receiver, TryRecvError, channel},
+    },
     time::Duration,
 };
 
@@ -44,7 +47,7 @@ fn opening(name: &str) -> Opening {
 struct Party {
     mps: Mps,
     session: Session,
-    events: Receiver<Event>,
+    events: Mutex<Receiver<Event>>,
     id: SpId,
 }
 
@@ -57,7 +60,7 @@ impl Party {
         let (told, events) = channel();
         let session = mps.open(opening, move |event| told.send(event).map_or(Status::Failed, |()| Status::Success));
         let id = mps.sp_ids(node.name()).unwrap().peer;
-        Party { mps: mps.clone(), session: session.unwrap(), events, id }
+        Party { mps: mps.clone(), session: session.unwrap(), events: Mutex::new(events), id }
     }
 
     /// A descriptor for bytes in a buffer of their own.
@@ -89,12 +92,17 @@ impl Party {
 
     /// Waits for the next event.
     fn event(&self) -> Event {
-        self.events.recv_timeout(SOON).unwrap()
+        self.events.lock().unwrap().recv_timeout(SOON).unwrap()
     }
 
     /// Nothing was told.
     fn is_quiet(&self) -> bool {
-        matches!(self.events.try_recv(), Err(TryRecvError::Empty))
+        matches!(self.events.lock().unwrap().try_recv(), Err(TryRecvError::Empty))
+    }
+
+    /// Nothing is told for a while.
+    fn hears_nothing(&self) -> bool {
+        self.events.lock().unwrap().recv_timeout(MOMENT).is_err()
     }
 }
 

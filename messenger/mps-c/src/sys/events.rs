@@ -28,17 +28,13 @@ impl Client {
     /// Tells it an event of the session with this number.
     pub(super) fn tell(self, number: usize, event: Event) -> Status {
         let handle: MpsHandle = ptr::without_provenance_mut(number);
-        let none = MpsMessageReceived {
-            Ptr: ptr::null(),
-            Sender: 0,
-            Size: 0,
-            SynchronousStatus: 0,
-            SequenceTag: 0,
-        };
+        let none = MpsMessageReceived { Ptr: ptr::null(), Sender: 0, Size: 0, SynchronousStatus: 0, SequenceTag: 0 };
         let (kind, status, context, message) = match event {
             Event::CloseCompleted { status, .. } => (MpsEventKind::CloseCompleted, status, 0, none),
             Event::MessageSent { status, context, .. } => (MpsEventKind::MessageSent, status, context, none),
-            Event::MessageReceived { message, .. } => (MpsEventKind::MessageReceived, Status::Success, 0, keep(message)),
+            Event::MessageReceived { message, .. } => {
+                (MpsEventKind::MessageReceived, Status::Success, 0, keep(message))
+            }
         };
         let event = MpsEvent {
             Kind: kind,

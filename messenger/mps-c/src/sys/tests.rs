@@ -18,13 +18,8 @@ fn the_flag_is_that_of_tags() {
 fn null_stale_and_foreign_handles_are_refused() {
     let mut here = 7u8;
     let foreign: *mut c_void = (&raw mut here).cast();
-    let descriptor = MpsSendDescriptor {
-        ContextHandle: ptr::null_mut(),
-        Destination: 1,
-        Ptr: foreign,
-        Size: 1,
-        SequenceTag: 1,
-    };
+    let descriptor =
+        MpsSendDescriptor { ContextHandle: ptr::null_mut(), Destination: 1, Ptr: foreign, Size: 1, SequenceTag: 1 };
     for handle in [ptr::null_mut(), ptr::without_provenance_mut(usize::MAX), foreign.cast()] {
         // SAFETY: what is not null may be read and written.
         unsafe {
@@ -73,7 +68,8 @@ fn texts_of_c_are_checked() {
         // All is well, but nobody is there.
         let nobody = MpsOpen(None, ptr::null(), c"MGMT".as_ptr(), name.as_ptr(), ptr::null_mut(), &raw mut handle);
         assert_eq!(nobody, Status::Lost);
-        let into_nothing = MpsOpen(None, ptr::null(), c"MGMT".as_ptr(), name.as_ptr(), ptr::null_mut(), ptr::null_mut());
+        let into_nothing =
+            MpsOpen(None, ptr::null(), c"MGMT".as_ptr(), name.as_ptr(), ptr::null_mut(), ptr::null_mut());
         assert_eq!((into_nothing, handle.is_null()), (Status::Invalid, true));
     }
 }

@@ -1,8 +1,8 @@
 //! Sending.
 
 use super::{Inner, Session, State, SyncSession};
-use crate::{Error, Event, SendDescriptor, SpId, Status, tag};
 use crate::tag::Exchange;
+use crate::{Error, Event, SendDescriptor, SpId, Status, tag};
 use messenger::{GuestError, Message, Outcome, Priority, Sent, To, Wants};
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ impl Session {
         let (session, buffer, context) = (Arc::clone(inner), descriptor.buffer.clone(), descriptor.context);
         let sent = move |outcome: Result<Outcome, GuestError>| {
             buffer.give_back();
-            let status = outcome.map_err(Error::from).and_then(delivered).map_or_else(|e| e.status(), |()| Status::Success);
+            let status =
+                outcome.map_err(Error::from).and_then(delivered).map_or_else(|e| e.status(), |()| Status::Success);
             session.tell(Event::MessageSent { filament: session.filament(), context, status });
         };
         inner.launch(descriptor, |to, message| inner.mps.guest.send_then(to, message, sent)).map(drop)
