@@ -17,6 +17,7 @@ mod life;
 mod load;
 mod media;
 mod messages;
+mod mps;
 mod mtu;
 mod path;
 mod privileges;

@@ -1,10 +1,12 @@
 //! What guests want becomes commands to the core.
 
 use super::{Guests, told::head};
-use messenger::protocol::{Call, Done, Envelope, Life, PortSpec, Request, Sent, Ticket, To, Told, Wants, Watch};
+use messenger::protocol::{
+    Call, Contents, Done, Envelope, Finished, Life, PortSpec, Request, Sent, Take, Ticket, To, Told, Wants, Watch,
+};
 use messenger_core::{
-    Answer, Choice, Code, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId, Status,
-    Target, Time,
+    Answer, Choice, Code, HoldId, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId,
+    Quality, Received, Status, Target, Time,
     wire::{Agent, Scope},
 };
 use std::time::Duration;
@@ -60,7 +62,38 @@ impl Guests {
                 Done::Nothing
             }
             Request::Send(envelope) => self.send(number, envelope, payload, node, now)?,
-            Request::Receive { port } => return self.receive(number, port, node, now),
+            Request::Receive { port, take } => return self.receive(number, port, take, node, now),
+            Request::Release { port, hold } => {
+                self.own(number, port)?;
+                node.exchange_mut().release_held(now, port, HoldId::from_u64(hold))?;
+                Done::Nothing
+            }
+            Request::Finish { port } => {
+                self.own(number, port)?;
+                let exchange = node.exchange_mut();
+                exchange.finish_port(now, port)?;
+                if exchange.port(port).is_some() {
+                    Done::Finished(Finished::Later)
+                } else {
+                    // The answer tells it, and nothing else does.
+                    self.receivers.remove(&port);
+                    if let Some(guest) = self.guests.get_mut(&number) {
+                        guest.forget_port(port);
+                    }
+                    Done::Finished(Finished::AtOnce)
+                }
+            }
+            Request::Look { port } => {
+                self.own(number, port)?;
+                let port = node.exchange().port(port).ok_or(Status::new(Code::BadHandle))?;
+                let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+                Done::Contents(Contents { waiting: count(port.depth().iter().sum()), held: count(port.held()) })
+            }
+            Request::Find { node: wanted } => {
+                let found = member(node, &wanted)?;
+                let name = node.member(found).map(|record| record.name.to_string()).unwrap_or(wanted);
+                Done::Node { node: found, name }
+            }
             Request::Respond { ask, status, opcode, tag } => {
                 let answer = Answer { status, opcode, tag, origin: Agent::Api, ..Answer::new(payload) };
                 self.respond(number, ask, answer, node, now)?
@@ -127,7 +160,7 @@ impl Guests {
         node: &mut Node,
         now: Time,
     ) -> Result<Done, Status> {
-        let Envelope { to, from, priority, wants, deadline_ms, opcode, tag } = envelope;
+        let Envelope { to, from, priority, wants, datagram, capacity, deadline_ms, opcode, tag, origin } = envelope;
         if from != PortId::NODE {
             self.own(number, from)?;
         }
@@ -138,13 +171,17 @@ impl Guests {
         let (to, choice) = target(to, node)?;
         let message = Message {
             priority,
+            quality: if datagram { Quality::Datagram } else { Quality::Reliable },
             receipt: wants == Wants::Receipt,
             response: wants == Wants::Answer,
             deadline: deadline_ms.map(Duration::from_millis),
             opcode,
             tag,
-            origin: Agent::Api,
+            origin: origin.agent,
+            origin_flags: origin.flags,
+            origin_id: origin.id,
             context: number as u64,
+            capacity: capacity.map(|most| most as usize),
             ..Message::new(payload)
         };
         let exchange = node.exchange_mut();
@@ -159,11 +196,17 @@ impl Guests {
         Ok(Done::Sent(Sent { ticket, targets: count(sent.targets), taken: count(sent.taken) }))
     }
 
-    fn receive(&mut self, number: usize, port: PortId, node: &mut Node, now: Time) -> Carried {
+    fn receive(&mut self, number: usize, port: PortId, take: Take, node: &mut Node, now: Time) -> Carried {
         self.own(number, port)?;
-        let Some(message) = node.exchange_mut().receive(now, port, |_| true)? else {
-            return Ok((Done::Empty, Vec::new()));
-        };
+        let wanted = |message: &Received| take.wants(message.tag);
+        let exchange = node.exchange_mut();
+        let (message, hold) = match take.held {
+            true => exchange.receive_held(now, port, wanted)?.map(|(message, hold)| (message, Some(hold.to_u64()))),
+            false => exchange.receive(now, port, wanted)?.map(|message| (message, None)),
+        }
+        .unzip();
+        let more = exchange.port(port).is_some_and(|port| port.depth() != [0; 4]);
+        let Some(message) = message else { return Ok((Done::Empty { more }, Vec::new())) };
         let guest = self.guests.get_mut(&number);
         let ask = guest.zip(message.ask).map(|(guest, ask)| {
             guest.next_ask += 1;
@@ -173,7 +216,8 @@ impl Guests {
             }
             guest.next_ask
         });
-        Ok((Done::Message(head(node, &message, ask)), message.payload.to_vec()))
+        let done = Done::Message { head: head(node, &message, ask), hold: hold.flatten(), more };
+        Ok((done, message.payload.to_vec()))
     }
 
     fn respond(&mut self, number: usize, ask: u64, answer: Answer, node: &mut Node, now: Time) -> Result<Done, Status> {
@@ -248,6 +292,10 @@ fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
     Ok(match to {
         To::Name(text) => (Target::Name(name(&text)?), Choice::First),
         To::On { node: wanted, name: text } => (Target::Nodes(vec![member(node, &wanted)?], name(&text)?), Choice::All),
+        To::Nodes { nodes, name: text } => {
+            let nodes = nodes.iter().map(|wanted| member(node, wanted)).collect::<Result<_, Status>>()?;
+            (Target::Nodes(nodes, name(&text)?), Choice::All)
+        }
         To::Pattern(text) => (Target::Pattern(Pattern::parse(&text)?), Choice::All),
         To::Everywhere(text) => (Target::Everywhere(name(&text)?), Choice::All),
         To::Port(node, port) => (Target::Port(node, port), Choice::First),
