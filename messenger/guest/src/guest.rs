@@ -1,5 +1,7 @@
 //! The guest's end of the connection.
 
+mod slots;
+
 use crate::{
     Answer, GuestError, Message, Outcome, Place, PortId, Received,
     inbox::Inbox,
@@ -121,23 +123,7 @@ impl Guest {
     /// # Errors
     /// [`GuestError::Refused`]: nobody is meant, the message is too large, or too much is under way; nothing was sent.
     pub fn send(&mut self, to: &To, message: &Message) -> Result<Sent, GuestError> {
-        if message.payload.len() > PAYLOAD_MOST {
-            return Err(GuestError::Refused(Status::with(Code::TooLarge, PAYLOAD_MOST)));
-        }
-        let deadline_ms = message.deadline.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).max(1));
-        let envelope = Envelope {
-            to: to.clone(),
-            from: message.from.unwrap_or(PortId::NODE),
-            priority: message.priority,
-            wants: message.wants,
-            deadline_ms,
-            opcode: message.opcode,
-            tag: message.tag,
-        };
-        match self.ask(Request::Send(envelope), &message.payload)? {
-            (Done::Sent(sent), _) => Ok(sent),
-            _ => Err(GuestError::Answer),
-        }
+        self.post(Request::Send(envelope(to, message)?), message)
     }
 
     /// Waits until every target of a message is settled. `Ok(None)`: not within `limit`; without one it waits for ever.
@@ -341,6 +327,25 @@ impl AsFd for Guest {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
+}
+
+/// Everything about a message but its payload.
+fn envelope(to: &To, message: &Message) -> Result<Envelope, GuestError> {
+    if message.payload.len() > PAYLOAD_MOST {
+        return Err(GuestError::Refused(Status::with(Code::TooLarge, PAYLOAD_MOST)));
+    }
+    let deadline_ms = message.deadline.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).max(1));
+    Ok(Envelope {
+        to: to.clone(),
+        from: message.from.unwrap_or(PortId::NODE),
+        priority: message.priority,
+        wants: message.wants,
+        deadline_ms,
+        opcode: message.opcode,
+        tag: message.tag,
+        origin: message.origin.into(),
+        capacity: message.capacity,
+    })
 }
 
 #[cfg(test)]

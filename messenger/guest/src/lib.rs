@@ -40,7 +40,10 @@ pub mod protocol;
 
 pub use error::GuestError;
 pub use guest::Guest;
-pub use message::{Answer, Message, Outcome, Received, Replied};
-pub use messenger_core::{Code, NodeId, PortId, Status, Tier, wire::Priority};
+pub use message::{Answer, Message, Origin, Outcome, Received, Replied};
+pub use messenger_core::{
+    Code, NodeId, PortId, Status, Tier,
+    wire::{Agent, Priority},
+};
 pub use place::{FABRIC, Place, PlaceError, RUN_DIR};
-pub use protocol::{Change, Head, Life, PortSpec, Sent, Slot, Ticket, To, Wants, Watch};
+pub use protocol::{Change, Head, Life, Member, Numbers, PortSpec, Sent, Slot, Ticket, To, Wants, Watch};

@@ -1,7 +1,7 @@
 //! What guests send and get.
 
 use crate::{
-    PortId, Priority, Status,
+    Agent, PortId, Priority, Status,
     protocol::{Head, Slot, Wants},
 };
 use std::time::Duration;
@@ -23,6 +23,33 @@ pub struct Message {
     pub opcode: u16,
     /// The application's tag.
     pub tag: u32,
+    /// Who causes it.
+    pub origin: Origin,
+    /// There is room for so many slots: with more targets nothing is sent, and the refusal [`crate::Code::NoSpace`] tells how many
+    /// there are.
+    pub capacity: Option<u32>,
+}
+
+/// Who causes a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// A program.
+    #[default]
+    Api,
+    /// A person at a command line.
+    CommandLine,
+    /// Somebody for whom this process speaks.
+    ThirdParty,
+}
+
+impl From<Origin> for Agent {
+    fn from(origin: Origin) -> Agent {
+        match origin {
+            Origin::Api => Agent::Api,
+            Origin::CommandLine => Agent::CommandLine,
+            Origin::ThirdParty => Agent::ThirdParty,
+        }
+    }
 }
 
 impl Message {

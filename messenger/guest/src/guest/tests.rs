@@ -17,6 +17,8 @@ fn head(ask: Option<u64>) -> Head {
         priority: Priority::High,
         opcode: 1,
         tag: 2,
+        origin: crate::Agent::Api,
+        receipt: false,
         targets: 0,
         deadline_ms: 0,
         ask,
@@ -61,7 +63,7 @@ fn done(number: u32, done: Done) -> (Told, Vec<u8>) {
 fn a_call_waits_for_its_own_answer_and_keeps_what_comes_between() {
     let (ticket, port) = (Ticket(7), PortId { index: 1, generation: 1 });
     let slot =
-        Slot { node: NodeId::from_name("b"), node_name: "b".into(), port: None, status: Status::GOOD, stored: true };
+        Slot { node: NodeId::from_name("b"), node_name: "b".into(), port: None, status: Status::GOOD, stored: true, settled: true };
     let sent = Done::Sent(Sent { ticket: Some(ticket), targets: 1, taken: 1 });
     let (mut guest, daemon) = guest(vec![
         vec![done(1, Done::Port(port))],

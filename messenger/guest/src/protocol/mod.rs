@@ -11,8 +11,12 @@ pub use frame::{
     parse,
 };
 
-use messenger_core::{NodeId, PortId, Status, wire::Priority};
+use messenger_core::{
+    NodeId, PortId, Status,
+    wire::{Agent, Priority},
+};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// A request with its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +84,26 @@ pub enum Request {
         /// Which.
         ticket: Ticket,
     },
+    /// Send the payload again to the targets of a settled ticket that gave no receipt: [`Done::Sent`]. Who has it gives its
+    /// receipt and nothing else. The tickets of a guest that ended so last are remembered.
+    Resend {
+        /// Which.
+        ticket: Ticket,
+        /// The message, as it was.
+        envelope: Envelope,
+    },
+    /// How the slots of a ticket that is not settled are now: [`Done::Slots`].
+    Slots {
+        /// Which.
+        ticket: Ticket,
+    },
+    /// The members of the fabric: [`Done::Members`].
+    Members,
+    /// Numbers that no other call gets, on no node, in no life: [`Done::Numbers`].
+    Numbers {
+        /// How many; at least one is given.
+        count: u32,
+    },
 }
 
 /// A ticket of this guest: what [`crate::Guest::settle`] waits for.
@@ -142,6 +166,13 @@ pub enum To {
     Pattern(String),
     /// The port of a name on every other node that can be reached.
     Everywhere(String),
+    /// The port of a name on each of some nodes. One that is not there has a slot that says so.
+    Nodes {
+        /// Their numbers; 0 is no node and refused.
+        nodes: Vec<u32>,
+        /// The port's name.
+        name: String,
+    },
     /// One port by its number.
     Port(#[serde(with = "plain::node")] NodeId, #[serde(with = "plain::port")] PortId),
 }
@@ -156,6 +187,8 @@ pub enum Wants {
     Receipt,
     /// An answer of each target.
     Answer,
+    /// Both: [`Told::Confirmed`] tells of the last receipt, then the answers count.
+    Both,
 }
 
 /// Everything about a message to send but its payload.
@@ -177,6 +210,11 @@ pub struct Envelope {
     pub opcode: u16,
     /// The application's tag.
     pub tag: u32,
+    /// Who causes it.
+    #[serde(with = "plain::agent")]
+    pub origin: Agent,
+    /// There is room for so many slots: with more targets nothing is sent, and the refusal tells how many there are.
+    pub capacity: Option<u32>,
 }
 
 /// Everything about a message that came but its payload.
@@ -197,6 +235,11 @@ pub struct Head {
     pub opcode: u16,
     /// The application's tag.
     pub tag: u32,
+    /// Who caused it.
+    #[serde(with = "plain::agent")]
+    pub origin: Agent,
+    /// Its sender was promised a receipt.
+    pub receipt: bool,
     /// How many targets the send had; 0 for one.
     pub targets: u16,
     /// So long somebody waits for an answer, in milliseconds from its sending; 0 for no limit.
@@ -235,6 +278,36 @@ pub struct Slot {
     pub status: Status,
     /// The node told that it stored the message, by a receipt or an answer; for a request without an answer nobody knows.
     pub stored: bool,
+    /// It is settled; a status says nothing before.
+    pub settled: bool,
+}
+
+/// A member of the fabric, as the guest's node knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its number.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// Its name.
+    pub node_name: String,
+    /// Its addresses on the fabric's segments.
+    pub addresses: Vec<IpAddr>,
+    /// It can be reached; otherwise it could be before.
+    pub up: bool,
+}
+
+/// Numbers that nobody else has: the node, its life, and `count` numbers from `first` on make each unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// The node that gave them.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// Its life.
+    pub life: u32,
+    /// The first one.
+    pub first: u64,
+    /// How many.
+    pub count: u32,
 }
 
 /// What a watch saw.
@@ -275,6 +348,12 @@ pub enum Done {
     Empty,
     /// A watch.
     Watch(Watch),
+    /// The slots of a ticket.
+    Slots(Vec<Slot>),
+    /// The members: the guest's own node first, then by number.
+    Members(Vec<Member>),
+    /// Numbers.
+    Numbers(Numbers),
 }
 
 /// What a daemon tells a guest. `Bye` and `Welcome` are the same in every version.
@@ -348,5 +427,10 @@ pub enum Told {
         /// Which.
         #[serde(with = "plain::port")]
         port: PortId,
+    },
+    /// Of a message that wants receipts and answers: no slot waits for a receipt any more.
+    Confirmed {
+        /// Its ticket.
+        ticket: Ticket,
     },
 }
