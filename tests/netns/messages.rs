@@ -295,7 +295,7 @@ fn last_word(stream: &mut UnixStream) -> String {
 }
 
 /// The greeting of a guest: PROTOCOL.md, 12.2.
-const GREETING: &[u8] = b"MNGD\x01\0\0\0";
+const GREETING: &[u8] = b"MNGD\x02\0\0\0";
 
 #[test]
 fn a_guest_that_sends_anything_is_told_and_ended() -> Result<()> {
@@ -323,7 +323,7 @@ fn a_guest_that_sends_anything_is_told_and_ended() -> Result<()> {
     }
     // A frame of the right length with anything in it, and another version.
     for (bytes, expected) in
-        [([GREETING, &[40, 0, 0, 0], &[0xfe; 40]].concat(), "malformed"), (b"MNGD\x02\0\0\0".to_vec(), "version 2")]
+        [([GREETING, &[40, 0, 0, 0], &[0xfe; 40]].concat(), "malformed"), (b"MNGD\x01\0\0\0".to_vec(), "version 1")]
     {
         let mut stream = UnixStream::connect(door(a)).unwrap();
         stream.write_all(&bytes).unwrap();
@@ -345,8 +345,8 @@ fn a_guest_that_never_reads_harms_nobody() -> Result<()> {
     let mut deaf = UnixStream::connect(door(b)).unwrap();
     deaf.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
     deaf.write_all(GREETING).unwrap();
-    // To receive from a port that is none: number 1, request 5, port 9. Each is refused with some bytes.
-    let call = [3, 0, 0, 0, 1, 5, 9];
+    // To receive from a port that is none: number 1, request 5, port 9, any message, not held. Each is refused with some bytes.
+    let call = [6, 0, 0, 0, 1, 5, 9, 0, 0, 0];
     let calls = call.repeat(10_000);
     let process = receiver(b, a, "box", &["--count", "20", "--answer", "here"])?;
     let mut sent = 0;

@@ -154,7 +154,7 @@ pub enum Delivery {
         /// The message.
         message: Received,
     },
-    /// A port whose messages are held has some, and had none before.
+    /// A port whose messages are held has some, and had none before, or none that its receiver wanted when it asked last.
     Ready {
         /// Which.
         port: PortId,

@@ -1,7 +1,7 @@
 //! What the sender decides about a request, and in which order.
 
 use crate::{Request, SubHeader};
-use messenger::{Message, Origin as Agent, Wants};
+use messenger::{Agent, Message, Origin, Wants};
 
 /// A decision. The order is that of the protocol: it is never another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,8 +21,8 @@ pub enum Decision {
 /// Decides in order, telling each decision, and gives the message without its payload.
 pub(crate) fn decide(request: &Request, sub: &SubHeader, mut told: impl FnMut(Decision)) -> Message {
     told(Decision::Originator);
-    let origin = match &sub.originator {
-        crate::Originator::Daemon => Agent::Api,
+    let agent = match &sub.originator {
+        crate::Originator::Daemon => Agent::Daemon,
         crate::Originator::Cli => Agent::CommandLine,
         crate::Originator::ThirdParty(_) => Agent::ThirdParty,
     };
@@ -40,7 +40,7 @@ pub(crate) fn decide(request: &Request, sub: &SubHeader, mut told: impl FnMut(De
     let array = request.receipts.as_ref().map_or(0, Vec::len);
     let capacity = (receipts && sub.broadcast).then(|| u32::try_from(array.saturating_sub(1)).unwrap_or(u32::MAX));
     told(Decision::Handover);
-    Message { wants, deadline, opcode: sub.opcode, origin, capacity, ..Message::default() }
+    Message { wants, deadline, opcode: sub.opcode, origin: Origin { agent, ..Origin::default() }, capacity, ..Message::default() }
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
             );
             assert!(told.is_sorted(), "the order of the type is the order of the protocol");
             let wants = [Wants::Nothing, Wants::Receipt, Wants::Answer, Wants::Both][kind & 3];
-            assert_eq!((message.wants, message.origin), (wants, Agent::CommandLine));
+            assert_eq!((message.wants, message.origin.agent), (wants, Agent::CommandLine));
             assert_eq!(message.capacity, (receipt && broadcast).then_some(4));
         }
     }

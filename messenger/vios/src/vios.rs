@@ -49,7 +49,7 @@ impl Vios {
     /// # Errors
     /// There is no node, or it has a VIOS daemon.
     pub fn daemon(place: &Place, classes: &[Class]) -> Result<Vios, ViosError> {
-        let mut guest = Guest::join(place)?;
+        let guest = Guest::join(place)?;
         let port = match guest.attach(PORT) {
             Err(GuestError::Refused(Status { code: Code::NotFound, .. })) => {
                 let spec = event::registered(PORT, classes);
@@ -68,7 +68,7 @@ impl Vios {
         if !is_name(name) {
             return Err(PacketError::Field("originator").into());
         }
-        let mut guest = Guest::join(place)?;
+        let guest = Guest::join(place)?;
         let port = guest.open(&event::registered(&caller_port(name), classes))?;
         Ok(Vios { guest, port, name: Some(name.to_owned()), counts: Counts::default() })
     }
@@ -79,15 +79,15 @@ impl Vios {
     }
 
     /// The guest that it is, for everything besides.
-    pub fn guest(&mut self) -> &mut Guest {
-        &mut self.guest
+    pub fn guest(&self) -> &Guest {
+        &self.guest
     }
 
     /// The registered nodes of the cluster, its own first: those that can be reached, and those that could be before.
     ///
     /// # Errors
     /// The node is gone.
-    pub fn registered(&mut self) -> Result<Vec<Member>, ViosError> {
+    pub fn registered(&self) -> Result<Vec<Member>, ViosError> {
         Ok(self.guest.members()?)
     }
 
@@ -95,7 +95,7 @@ impl Vios {
     ///
     /// # Errors
     /// The node is gone.
-    pub fn unique_ids(&mut self, count: u32) -> Result<impl Iterator<Item = UniqueId> + use<>, ViosError> {
+    pub fn unique_ids(&self, count: u32) -> Result<impl Iterator<Item = UniqueId> + use<>, ViosError> {
         Ok(UniqueId::all(self.guest.numbers(count)?))
     }
 
@@ -103,7 +103,7 @@ impl Vios {
     ///
     /// # Errors
     /// The node is gone, or refuses to send; [`PacketError::Field`]: the event's key is too long.
-    pub fn publish(&mut self, event: &Event) -> Result<u32, ViosError> {
+    pub fn publish(&self, event: &Event) -> Result<u32, ViosError> {
         let header = Header { transaction: self.next_id()?, ..Header::default() };
         let sub = SubHeader { opcode: EVENT, broadcast: true, ..SubHeader::default() };
         let payload = packet::emit(&header, &sub, &event.emit()?)?;
@@ -115,7 +115,7 @@ impl Vios {
         }
     }
 
-    fn next_id(&mut self) -> Result<UniqueId, ViosError> {
+    fn next_id(&self) -> Result<UniqueId, ViosError> {
         Ok(self.unique_ids(1)?.next().unwrap_or(UniqueId::NONE))
     }
 }

@@ -51,11 +51,13 @@ pub enum Request {
     },
     /// Send the payload: [`Done::Sent`].
     Send(Envelope),
-    /// Take the first message of a port, the most urgent area first: [`Done::Message`] or [`Done::Empty`].
+    /// Take the first message of a port that is wanted, the most urgent area first: [`Done::Message`] or [`Done::Empty`].
     Receive {
         /// Which.
         #[serde(with = "plain::port")]
         port: PortId,
+        /// Which of its messages.
+        take: Take,
     },
     /// Answer a message, with the payload.
     Respond {
@@ -84,6 +86,14 @@ pub enum Request {
         /// Which.
         ticket: Ticket,
     },
+    /// Give back the room of a message that was taken held.
+    Release {
+        /// Of which port.
+        #[serde(with = "plain::port")]
+        port: PortId,
+        /// The number it was held under.
+        hold: u64,
+    },
     /// Send the payload again to the targets of a settled ticket that gave no receipt: [`Done::Sent`]. Who has it gives its
     /// receipt and nothing else. The tickets of a guest that ended so last are remembered.
     Resend {
@@ -104,6 +114,51 @@ pub enum Request {
         /// How many; at least one is given.
         count: u32,
     },
+}
+
+/// Which messages of a port are wanted, and how they are taken.
+///
+/// ```
+/// use messenger::Take;
+/// assert!(Take::any().wants(7) && Take::tagged(7).wants(7) && !Take::tagged(7).wants(8));
+/// // Tags whose highest bit is set, whatever the others are.
+/// assert!(Take::masked(1 << 31, 1 << 31).held().wants(1 << 31 | 5));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Take {
+    /// What the tag must be, where the mask has ones.
+    pub tag: u32,
+    /// The bits of the tag that count.
+    pub mask: u32,
+    /// The message's room in its port stays taken until [`crate::Guest::release`].
+    pub held: bool,
+}
+
+impl Take {
+    /// Any message.
+    pub const fn any() -> Take {
+        Take { tag: 0, mask: 0, held: false }
+    }
+
+    /// A message with this tag.
+    pub const fn tagged(tag: u32) -> Take {
+        Take::masked(tag, u32::MAX)
+    }
+
+    /// A message whose tag has the bits of `tag` where `mask` has ones.
+    pub const fn masked(tag: u32, mask: u32) -> Take {
+        Take { tag, mask, held: false }
+    }
+
+    /// The same, held.
+    pub const fn held(self) -> Take {
+        Take { held: true, ..self }
+    }
+
+    /// Whether a tag is wanted.
+    pub const fn wants(self, tag: u32) -> bool {
+        (tag ^ self.tag) & self.mask == 0
+    }
 }
 
 /// A ticket of this guest: what [`crate::Guest::settle`] waits for.
@@ -164,15 +219,15 @@ pub enum To {
     },
     /// Every port that a pattern matches, such as `disk/* kind=disk speed>=100`.
     Pattern(String),
-    /// The port of a name on every other node that can be reached.
-    Everywhere(String),
-    /// The port of a name on each of some nodes. One that is not there has a slot that says so.
+    /// The port of a name on each of some nodes.
     Nodes {
-        /// Their numbers; 0 is no node and refused.
-        nodes: Vec<u32>,
+        /// Their names or numbers. A number of no member has a slot that says so; a name of none is refused.
+        nodes: Vec<String>,
         /// The port's name.
         name: String,
     },
+    /// The port of a name on every other node that can be reached.
+    Everywhere(String),
     /// One port by its number.
     Port(#[serde(with = "plain::node")] NodeId, #[serde(with = "plain::port")] PortId),
 }
@@ -204,17 +259,37 @@ pub struct Envelope {
     pub priority: Priority,
     /// What is to be told.
     pub wants: Wants,
+    /// It may get lost or come twice, but is never sent again.
+    pub datagram: bool,
+    /// With more targets than this nothing is sent.
+    pub capacity: Option<u32>,
     /// Slots that are open after so many milliseconds are settled as timed out.
     pub deadline_ms: Option<u64>,
     /// What is asked.
     pub opcode: u16,
     /// The application's tag.
     pub tag: u32,
-    /// Who causes it.
+    /// Who caused it.
+    pub origin: Origin,
+}
+
+/// Who caused a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// What kind of caller.
     #[serde(with = "plain::agent")]
-    pub origin: Agent,
-    /// There is room for so many slots: with more targets nothing is sent, and the refusal tells how many there are.
-    pub capacity: Option<u32>,
+    pub agent: Agent,
+    /// The application's flags.
+    pub flags: u8,
+    /// The caller's number.
+    pub id: u32,
+}
+
+impl Default for Origin {
+    /// A program through this crate.
+    fn default() -> Origin {
+        Origin { agent: Agent::Api, flags: 0, id: 0 }
+    }
 }
 
 /// Everything about a message that came but its payload.
@@ -236,10 +311,11 @@ pub struct Head {
     /// The application's tag.
     pub tag: u32,
     /// Who caused it.
-    #[serde(with = "plain::agent")]
-    pub origin: Agent,
+    pub origin: Origin,
     /// Its sender was promised a receipt.
     pub receipt: bool,
+    /// The transaction: no other message in the life of the sending node has it.
+    pub transaction: u64,
     /// How many targets the send had; 0 for one.
     pub targets: u16,
     /// So long somebody waits for an answer, in milliseconds from its sending; 0 for no limit.
@@ -343,9 +419,19 @@ pub enum Done {
     /// A message went out.
     Sent(Sent),
     /// A message, with its payload.
-    Message(Head),
-    /// There is no message now; [`Told::Ready`] says when there is one.
-    Empty,
+    Message {
+        /// Everything about it.
+        head: Head,
+        /// If it is held: under which number.
+        hold: Option<u64>,
+        /// The port has others.
+        more: bool,
+    },
+    /// There is no message now that is wanted; [`Told::Ready`] says when another one came.
+    Empty {
+        /// The port has others.
+        more: bool,
+    },
     /// A watch.
     Watch(Watch),
     /// The slots of a ticket.
@@ -387,7 +473,7 @@ pub enum Told {
         #[serde(with = "plain::status")]
         status: Status,
     },
-    /// A port that was empty has messages.
+    /// A port has a message that no receive has looked at yet: it was empty before, or the last receive found nothing.
     Ready {
         /// Which.
         #[serde(with = "plain::port")]

@@ -5,7 +5,10 @@ macro_rules! plain {
     ($name:ident, $type:ty, $plain:ty, $there:expr, $back:expr) => {
         pub(super) mod $name {
             #[allow(unused_imports, reason = "each takes what it needs")]
-            use messenger_core::{Code, NodeId, PortId, Status, wire::{Agent, Priority}};
+            use messenger_core::{
+                Code, NodeId, PortId, Status,
+                wire::{Agent, Priority},
+            };
             use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
             pub(in crate::protocol) fn serialize<S: Serializer>(value: &$type, out: S) -> Result<S::Ok, S::Error> {
@@ -24,9 +27,9 @@ macro_rules! plain {
 plain!(port, PortId, u32, |port| port.to_wire(), |n| Some(PortId::from_wire(n)));
 plain!(port_if_any, Option<PortId>, Option<u32>, |port| port.map(PortId::to_wire), |n| Some(n.map(PortId::from_wire)));
 plain!(node, NodeId, u32, |node| node.get(), NodeId::new);
-plain!(agent, Agent, u8, |agent| u8::from(*agent), |n| Some(Agent::from(n)));
 plain!(priority, Priority, u8, |priority| *priority as u8, |n| Priority::ALL.get(usize::from(n)).copied());
 plain!(status, Status, (u16, u32), |status| (status.code.number(), status.detail), |(code, detail)| Some(Status {
     code: Code::from_number(code),
     detail
 }));
+plain!(agent, Agent, u8, |agent| u8::from(*agent), |n| Some(Agent::from(n)));

@@ -178,7 +178,7 @@ fn target(sub: &SubHeader) -> To {
     match sub.broadcast {
         true => To::Everywhere(PORT.to_owned()),
         false => {
-            To::Nodes { nodes: sub.targets.iter().map(|node| node.get()).collect(), name: PORT.to_owned() }
+            To::Nodes { nodes: sub.targets.iter().map(ToString::to_string).collect(), name: PORT.to_owned() }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{PORT, Vios, caller_port};
 use crate::{Originator, Packet, Request, ViosError, opcode::INJECT, packet};
-use messenger::{Code, GuestError, Message, Origin as Agent, Status, To, Wants};
+use messenger::{Agent, Code, GuestError, Message, Origin, Status, To, Wants};
 use std::time::Duration;
 
 /// How long a caller waits until its daemon's port has the request.
@@ -86,7 +86,7 @@ impl Vios {
         let message = Message {
             from: Some(self.port),
             opcode: packet.sub.opcode,
-            origin: Agent::ThirdParty,
+            origin: Origin { agent: Agent::ThirdParty, ..Origin::default() },
             ..Message::new(packet.emit()?)
         };
         match self.guest.send(&to, &message) {
@@ -98,6 +98,6 @@ impl Vios {
     }
 
     fn own_port(&self, name: &str) -> To {
-        To::Nodes { nodes: vec![self.guest.node().get()], name: name.to_owned() }
+        To::Nodes { nodes: vec![self.guest.node().to_string()], name: name.to_owned() }
     }
 }

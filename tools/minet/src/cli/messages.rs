@@ -20,7 +20,7 @@ type Done = Result<ExitCode, Box<dyn std::error::Error>>;
 
 /// Without `--confirm` it is good when every target's message was taken.
 pub(super) fn send(args: &SendArgs) -> Done {
-    let (mut guest, message, limit) = begin(&args.message)?;
+    let (guest, message, limit) = begin(&args.message)?;
     let to = args.message.to().ok_or("nobody is meant")?;
     let wants = if args.confirm { Wants::Receipt } else { Wants::Nothing };
     let sent = guest.send(&to, &Message { wants, deadline: args.confirm.then_some(limit), ..message })?;
@@ -42,16 +42,16 @@ pub(super) fn send(args: &SendArgs) -> Done {
 }
 
 pub(super) fn call(args: &Outgoing) -> Done {
-    let (mut guest, message, limit) = begin(args)?;
+    let (guest, message, limit) = begin(args)?;
     let to = args.to().ok_or("nobody is meant")?;
     show(&guest.call(&to, &message, limit)?, &args.at)
 }
 
 /// Good when as many came as were wanted; without a number, when one did.
 pub(super) fn recv(args: &RecvArgs) -> Done {
-    let mut guest = Guest::join(&args.at.place())?;
+    let guest = Guest::join(&args.at.place())?;
     let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
-    let port = take_port(&mut guest, args)?;
+    let port = take_port(&guest, args)?;
     let mut count = 0;
     while args.count.is_none_or(|most| count < most) {
         let Some(message) = guest.receive(port, limit)? else { break };
@@ -78,7 +78,7 @@ pub(super) fn recv(args: &RecvArgs) -> Done {
 
 /// Good when as many changes came as were wanted.
 pub(super) fn watch(args: &WatchArgs) -> Done {
-    let mut guest = Guest::join(&args.at.place())?;
+    let guest = Guest::join(&args.at.place())?;
     let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
     let watch = guest.watch(&args.pattern)?;
     let mut count = 0;
@@ -109,7 +109,7 @@ fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::err
 }
 
 /// The port of a name: one without a receiver, or a new one.
-fn take_port(guest: &mut Guest, args: &RecvArgs) -> Result<PortId, Box<dyn std::error::Error>> {
+fn take_port(guest: &Guest, args: &RecvArgs) -> Result<PortId, Box<dyn std::error::Error>> {
     let retained = args.retain.map(|s| seconds(s, "--retain")).transpose()?;
     match guest.attach(&args.port) {
         Err(GuestError::Refused(Status { code: Code::NotFound, .. })) => {}

@@ -514,7 +514,7 @@ fn the_last_receipt_is_told_before_the_answers() {
     for n in [2, 3] {
         let ask = ask_of(&w.messages(n));
         let now = w.now;
-        w.at(n).respond(now, &ask, crate::Answer::new(&b"!"[..])).unwrap();
+        w.at(n).respond(now, &ask, Answer::new(&b"!"[..])).unwrap();
     }
     w.carry();
     let told = w.told(1);

@@ -5,11 +5,11 @@ use super::{
     told::{head, slot},
 };
 use messenger::protocol::{
-    Call, Done, Envelope, Life, Member, Numbers, PortSpec, Request, Sent, Ticket, To, Told, Wants, Watch,
+    Call, Done, Envelope, Life, Member, Numbers, PortSpec, Request, Sent, Take, Ticket, To, Told, Wants, Watch,
 };
 use messenger_core::{
-    Answer, Choice, Code, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId, Status,
-    Target, Time,
+    Answer, Choice, Code, HoldId, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId,
+    Quality, Received, Status, Target, Time,
     wire::{Agent, Record, Scope},
 };
 use std::{net::IpAddr, time::Duration};
@@ -65,7 +65,12 @@ impl Guests {
                 Done::Nothing
             }
             Request::Send(envelope) => self.send(number, envelope, payload, node, now)?,
-            Request::Receive { port } => return self.receive(number, port, node, now),
+            Request::Receive { port, take } => return self.receive(number, port, take, node, now),
+            Request::Release { port, hold } => {
+                self.own(number, port)?;
+                node.exchange_mut().release_held(now, port, HoldId::from_u64(hold))?;
+                Done::Nothing
+            }
             Request::Respond { ask, status, opcode, tag } => {
                 let answer = Answer { status, opcode, tag, origin: Agent::Api, ..Answer::new(payload) };
                 self.respond(number, ask, answer, node, now)?
@@ -144,9 +149,8 @@ impl Guests {
         node: &mut Node,
         now: Time,
     ) -> Result<Done, Status> {
-        let to = envelope.to.clone();
         let message = self.message(number, &envelope, payload)?;
-        let (to, choice) = target(to, node)?;
+        let (to, choice) = target(envelope.to, node)?;
         let exchange = node.exchange_mut();
         let path = exchange.open_path(now, PathSpec { from: envelope.from, choice, ..PathSpec::to(to) })?;
         let sent = exchange.send(now, path, &message);
@@ -187,14 +191,17 @@ impl Guests {
         }
         Ok(Message {
             priority: envelope.priority,
+            quality: if envelope.datagram { Quality::Datagram } else { Quality::Reliable },
             receipt: matches!(wants, Wants::Receipt | Wants::Both),
             response: matches!(wants, Wants::Answer | Wants::Both),
             deadline: envelope.deadline_ms.map(Duration::from_millis),
             opcode: envelope.opcode,
             tag: envelope.tag,
-            origin: envelope.origin,
+            origin: envelope.origin.agent,
+            origin_flags: envelope.origin.flags,
+            origin_id: envelope.origin.id,
             context: number as u64,
-            capacity: envelope.capacity.map(|n| n as usize),
+            capacity: envelope.capacity.map(|most| most as usize),
             ..Message::new(payload)
         })
     }
@@ -208,11 +215,17 @@ impl Guests {
         Done::Sent(Sent { ticket, targets: count(sent.targets), taken: count(sent.taken) })
     }
 
-    fn receive(&mut self, number: usize, port: PortId, node: &mut Node, now: Time) -> Carried {
+    fn receive(&mut self, number: usize, port: PortId, take: Take, node: &mut Node, now: Time) -> Carried {
         self.own(number, port)?;
-        let Some(message) = node.exchange_mut().receive(now, port, |_| true)? else {
-            return Ok((Done::Empty, Vec::new()));
-        };
+        let wanted = |message: &Received| take.wants(message.tag);
+        let exchange = node.exchange_mut();
+        let (message, hold) = match take.held {
+            true => exchange.receive_held(now, port, wanted)?.map(|(message, hold)| (message, Some(hold.to_u64()))),
+            false => exchange.receive(now, port, wanted)?.map(|message| (message, None)),
+        }
+        .unzip();
+        let more = exchange.port(port).is_some_and(|port| port.depth() != [0; 4]);
+        let Some(message) = message else { return Ok((Done::Empty { more }, Vec::new())) };
         let guest = self.guests.get_mut(&number);
         let ask = guest.zip(message.ask).map(|(guest, ask)| {
             guest.next_ask += 1;
@@ -222,7 +235,8 @@ impl Guests {
             }
             guest.next_ask
         });
-        Ok((Done::Message(head(node, &message, ask)), message.payload.to_vec()))
+        let done = Done::Message { head: head(node, &message, ask), hold: hold.flatten(), more };
+        Ok((done, message.payload.to_vec()))
     }
 
     fn respond(&mut self, number: usize, ask: u64, answer: Answer, node: &mut Node, now: Time) -> Result<Done, Status> {
@@ -297,12 +311,15 @@ fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
     Ok(match to {
         To::Name(text) => (Target::Name(name(&text)?), Choice::First),
         To::On { node: wanted, name: text } => (Target::Nodes(vec![member(node, &wanted)?], name(&text)?), Choice::All),
+        To::Nodes { nodes, name: text } => {
+            // A number of no member has a slot that says so.
+            let number = |text: &String| text.parse().ok().and_then(NodeId::new);
+            let found = |text: &String| member(node, text).or_else(|status| number(text).ok_or(status));
+            let nodes = nodes.iter().map(found).collect::<Result<_, Status>>()?;
+            (Target::Nodes(nodes, name(&text)?), Choice::All)
+        }
         To::Pattern(text) => (Target::Pattern(Pattern::parse(&text)?), Choice::All),
         To::Everywhere(text) => (Target::Everywhere(name(&text)?), Choice::All),
-        To::Nodes { nodes, name: text } => {
-            let nodes: Option<Vec<NodeId>> = nodes.into_iter().map(NodeId::new).collect();
-            (Target::Nodes(nodes.ok_or(Status::new(Code::Invalid))?, name(&text)?), Choice::All)
-        }
         To::Port(node, port) => (Target::Port(node, port), Choice::First),
     })
 }

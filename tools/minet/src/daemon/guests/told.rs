@@ -1,7 +1,7 @@
 //! What the core tells, to the guest it belongs to.
 
 use super::{Guests, guest::Guest};
-use messenger::protocol::{self, Head, Slot, Ticket, Told, Watch};
+use messenger::protocol::{self, Head, Origin, Slot, Ticket, Told, Watch};
 use messenger_core::{Delivery, Node, NodeId, Outcome, PortId, Received, Status, Time};
 use std::time::Instant;
 
@@ -119,7 +119,8 @@ pub(super) fn head(node: &Node, message: &Received, ask: Option<u64>) -> Head {
         priority: message.priority,
         opcode: message.opcode,
         tag: message.tag,
-        origin: message.origin,
+        origin: Origin { agent: message.origin, flags: message.origin_flags, id: message.origin_id },
+        transaction: message.transaction,
         receipt: message.receipt,
         targets: message.targets,
         deadline_ms: message.deadline_ms,
