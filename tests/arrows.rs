@@ -13,6 +13,7 @@ use std::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("messenger-core", &[]),
     ("messenger", &["messenger-core"]),
+    ("messenger-vios", &["messenger"]),
     ("fabric-ring", &[]),
     ("fabric-seal", &[]),
     ("fabric", &["fabric-ring", "fabric-seal"]),

@@ -24,3 +24,4 @@ mod scripts;
 mod sealed;
 mod topology;
 mod trust;
+mod vios;

@@ -124,7 +124,9 @@ impl Inbox {
                 }
             }
             Told::Settled { ticket, slots } => {
-                let Some(Pledge::Open { from, replies, then, loose, .. }) = self.tickets.remove(&ticket) else { return };
+                let Some(Pledge::Open { from, replies, then, loose, .. }) = self.tickets.remove(&ticket) else {
+                    return;
+                };
                 self.sent_from.remove(&(from, ticket));
                 let outcome = Outcome { slots, answers: replies };
                 match then {

@@ -54,6 +54,4 @@ pub use messenger_core::{
     wire::{Agent, Priority},
 };
 pub use place::{FABRIC, Place, PlaceError, RUN_DIR};
-pub use protocol::{
-    Change, Head, Life, Member, Numbers, Origin, PortSpec, Sent, Slot, Take, Ticket, To, Wants, Watch,
-};
+pub use protocol::{Change, Head, Life, Member, Numbers, Origin, PortSpec, Sent, Slot, Take, Ticket, To, Wants, Watch};

@@ -40,7 +40,14 @@ pub(crate) fn decide(request: &Request, sub: &SubHeader, mut told: impl FnMut(De
     let array = request.receipts.as_ref().map_or(0, Vec::len);
     let capacity = (receipts && sub.broadcast).then(|| u32::try_from(array.saturating_sub(1)).unwrap_or(u32::MAX));
     told(Decision::Handover);
-    Message { wants, deadline, opcode: sub.opcode, origin: Origin { agent, ..Origin::default() }, capacity, ..Message::default() }
+    Message {
+        wants,
+        deadline,
+        opcode: sub.opcode,
+        origin: Origin { agent, ..Origin::default() },
+        capacity,
+        ..Message::default()
+    }
 }
 
 #[cfg(test)]

@@ -178,11 +178,7 @@ pub fn nodes(members: &[Member]) -> Vec<Object> {
     members.iter().map(object).collect()
 }
 
-fn read<T>(
-    bytes: &[u8],
-    name: &str,
-    take: impl FnOnce(Node<'_, '_>) -> Result<T, XmlError>,
-) -> Result<T, XmlError> {
+fn read<T>(bytes: &[u8], name: &str, take: impl FnOnce(Node<'_, '_>) -> Result<T, XmlError>) -> Result<T, XmlError> {
     if bytes.len() > MOST {
         return Err(XmlError::TooLong(bytes.len()));
     }

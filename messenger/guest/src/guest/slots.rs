@@ -2,8 +2,8 @@
 
 use super::{Guest, envelope};
 use crate::{
-    inbox::{About, Inbox},
     Code, GuestError, Member, Message, Numbers, PortId, Replied, Sent, Slot, Ticket, To,
+    inbox::{About, Inbox},
     protocol::{Done, Request},
 };
 use std::time::{Duration, Instant};

@@ -109,11 +109,8 @@ fn what_is_no_packet_is_told() {
 
 fn any_packet() -> impl Strategy<Value = Packet> {
     let header = (any::<(u32, u32, u64, u16, u32)>(), any::<(bool, bool)>());
-    let originator = prop_oneof![
-        Just(Originator::Daemon),
-        Just(Originator::Cli),
-        "[a-zäß/]{1,20}".prop_map(Originator::ThirdParty)
-    ];
+    let originator =
+        prop_oneof![Just(Originator::Daemon), Just(Originator::Cli), "[a-zäß/]{1,20}".prop_map(Originator::ThirdParty)];
     let targets = prop::collection::vec(1u32..u32::MAX, 0..9);
     let sub = (0u16..opcode::RESPONSE, any::<bool>(), originator, targets, any::<(u64, u32)>());
     (header, sub, prop::collection::vec(any::<u8>(), 0..300)).prop_map(|(header, sub, payload)| {

@@ -56,6 +56,7 @@ impl Vios {
     /// The node is gone.
     pub fn resend(&mut self, request: &mut Request) -> Result<Status, ViosError> {
         let status = match request.ticket {
+            Some(_) if request.settled && !request.lacks_receipts() => Status::new(Code::NotFound),
             Some(ticket) if request.settled => self.hand_over(request, Some(ticket))?,
             Some(_) => Status::new(Code::Busy),
             None => Status::new(Code::BadHandle),
@@ -72,8 +73,7 @@ impl Vios {
         let (sent, members) = 'sent: {
             let mut refused = Status::new(Code::NoSpace);
             for _ in 0..GROWS {
-                let members =
-                    if waits || !request.sub.broadcast { self.guest.members()? } else { Vec::new() };
+                let members = if waits || !request.sub.broadcast { self.guest.members()? } else { Vec::new() };
                 if let Err(status) = prepare(request, &members) {
                     return Ok(status);
                 }
@@ -177,9 +177,13 @@ pub(super) fn prepare(request: &mut Request, members: &[Member]) -> Result<(), S
 fn target(sub: &SubHeader) -> To {
     match sub.broadcast {
         true => To::Everywhere(PORT.to_owned()),
-        false => {
-            To::Nodes { nodes: sub.targets.iter().map(ToString::to_string).collect(), name: PORT.to_owned() }
-        }
+        false => To::Nodes { nodes: sub.targets.iter().map(ToString::to_string).collect(), name: PORT.to_owned() },
+    }
+}
+
+impl Request {
+    fn lacks_receipts(&self) -> bool {
+        self.receipts.iter().flatten().any(|entry| matches!(entry.state, ReceiptState::Failed(_)))
     }
 }
 

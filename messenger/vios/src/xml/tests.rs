@@ -41,7 +41,8 @@ fn documents_are_as_recorded() {
 #[test]
 fn hostile_documents_are_refused() {
     let parse = |text: &str| VioRequest::parse(text.as_bytes()).unwrap_err();
-    let bomb = "<!DOCTYPE a [<!ENTITY b \"bbbbbbbb\"><!ENTITY c \"&b;&b;&b;&b;\">]><vioRequest version=\"1\">&c;</vioRequest>";
+    let bomb =
+        "<!DOCTYPE a [<!ENTITY b \"bbbbbbbb\"><!ENTITY c \"&b;&b;&b;&b;\">]><vioRequest version=\"1\">&c;</vioRequest>";
     assert!(matches!(parse(bomb), XmlError::Syntax(roxmltree::Error::DtdDetected)));
     let file = "<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><vioRequest version=\"1\">&b;</vioRequest>";
     assert!(matches!(parse(file), XmlError::Syntax(roxmltree::Error::DtdDetected)));
