@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("messenger", &["messenger-core"]),
     ("messenger-mps", &["messenger"]),
     ("messenger-mps-c", &["messenger-mps"]),
+    ("messenger-vios", &["messenger"]),
     ("fabric-ring", &[]),
     ("fabric-seal", &[]),
     ("fabric", &["fabric-ring", "fabric-seal"]),

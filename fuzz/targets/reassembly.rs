@@ -27,7 +27,7 @@ pub fn run(input: &[u8]) {
         let part = if what & 32 != 0 { any(p1, p0) } else { any(p1, p0) % 520 };
         let len = any(l1, l0) % (LARGEST + 2);
         let slice = Slice { run: u16::from(run), part: part as u16, total: total as u32 };
-        let byte = |at: usize| (at ^ at >> 8) as u8 ^ source % 4 ^ run.rotate_left(3) ^ (what & 0x80);
+        let byte = |at: usize| (at ^ (at >> 8)) as u8 ^ (source % 4) ^ run.rotate_left(3) ^ (what & 0x80);
         let lost = reassembly.lost();
         if let Ok(place) = reassembly.place(now, &header, slice, len) {
             assert!(place.len() == len && total <= LARGEST && len <= total);

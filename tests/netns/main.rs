@@ -27,3 +27,4 @@ mod scripts;
 mod sealed;
 mod topology;
 mod trust;
+mod vios;

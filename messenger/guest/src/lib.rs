@@ -56,5 +56,6 @@ pub use messenger_core::{
 };
 pub use place::{FABRIC, Place, PlaceError, RUN_DIR};
 pub use protocol::{
-    Change, Contents, Finished, Head, Life, Origin, PortSpec, Sent, Slot, Take, Ticket, To, Wants, Watch,
+    Change, Contents, Finished, Head, Life, Member, Numbers, Origin, PortSpec, Sent, Slot, Take, Ticket, To, Wants,
+    Watch,
 };

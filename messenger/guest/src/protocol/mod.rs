@@ -16,6 +16,7 @@ use messenger_core::{
     wire::{Agent, Priority},
 };
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// A request with its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +110,26 @@ pub enum Request {
     Find {
         /// Its name or number.
         node: String,
+    },
+    /// Send the payload again to the targets of a settled ticket that gave no receipt: [`Done::Sent`]. Who has it gives its
+    /// receipt and nothing else. The tickets of a guest that ended so last are remembered.
+    Resend {
+        /// Which.
+        ticket: Ticket,
+        /// The message, as it was.
+        envelope: Envelope,
+    },
+    /// How the slots of a ticket that is not settled are now: [`Done::Slots`].
+    Slots {
+        /// Which.
+        ticket: Ticket,
+    },
+    /// The members of the fabric: [`Done::Members`].
+    Members,
+    /// Numbers that no other call gets, on no node, in no life: [`Done::Numbers`].
+    Numbers {
+        /// How many; at least one is given.
+        count: u32,
     },
 }
 
@@ -217,7 +238,7 @@ pub enum To {
     Pattern(String),
     /// The port of a name on each of some nodes.
     Nodes {
-        /// Their names or numbers.
+        /// Their names or numbers. A number of no member has a slot that says so; a name of none is refused.
         nodes: Vec<String>,
         /// The port's name.
         name: String,
@@ -238,6 +259,8 @@ pub enum Wants {
     Receipt,
     /// An answer of each target.
     Answer,
+    /// Both: [`Told::Confirmed`] tells of the last receipt, then the answers count.
+    Both,
 }
 
 /// Everything about a message to send but its payload.
@@ -306,6 +329,8 @@ pub struct Head {
     pub tag: u32,
     /// Who caused it.
     pub origin: Origin,
+    /// Its sender was promised a receipt.
+    pub receipt: bool,
     /// The transaction: no other message in the life of the sending node has it.
     pub transaction: u64,
     /// How many targets the send had; 0 for one.
@@ -346,6 +371,36 @@ pub struct Slot {
     pub status: Status,
     /// The node told that it stored the message, by a receipt or an answer; for a request without an answer nobody knows.
     pub stored: bool,
+    /// It is settled; a status says nothing before.
+    pub settled: bool,
+}
+
+/// A member of the fabric, as the guest's node knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its number.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// Its name.
+    pub node_name: String,
+    /// Its addresses on the fabric's segments.
+    pub addresses: Vec<IpAddr>,
+    /// It can be reached; otherwise it could be before.
+    pub up: bool,
+}
+
+/// Numbers that nobody else has: the node, its life, and `count` numbers from `first` on make each unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// The node that gave them.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// Its life.
+    pub life: u32,
+    /// The first one.
+    pub first: u64,
+    /// How many.
+    pub count: u32,
 }
 
 /// What a watch saw.
@@ -408,6 +463,12 @@ pub enum Done {
         /// Its name.
         name: String,
     },
+    /// The slots of a ticket.
+    Slots(Vec<Slot>),
+    /// The members: the guest's own node first, then by number.
+    Members(Vec<Member>),
+    /// Numbers.
+    Numbers(Numbers),
 }
 
 /// When a port that was finished closed.
@@ -499,5 +560,10 @@ pub enum Told {
         /// Which.
         #[serde(with = "plain::port")]
         port: PortId,
+    },
+    /// Of a message that wants receipts and answers: no slot waits for a receipt any more.
+    Confirmed {
+        /// Its ticket.
+        ticket: Ticket,
     },
 }
