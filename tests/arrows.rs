@@ -199,8 +199,6 @@ fn unsafe_stays_in_its_rooms() {
 
 /// No source says what is true of one processor only, but in a directory `arch`; and nothing that a core crate reads or
 /// writes has the machine's own byte order.
-///
-/// Rows: MA-11.
 #[test]
 fn no_code_asks_for_the_processor() {
     let root = root();

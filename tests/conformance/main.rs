@@ -74,3 +74,16 @@ conformance! {
     stacked_ether => ether().traced().captured().faultless();
     stacked_serial => serial().traced().captured().faultless();
 }
+
+/// The same suite over memory of one process, memory of several, datagrams, raw Ethernet and a byte stream; here its first test, above
+/// all of them.
+///
+/// Rows: MA-10, MN-7.
+#[test]
+fn one_suite_fits_every_carrier() {
+    let all: [fn() -> Pair; 6] = [loopback, shm, udp, sealed, ether, serial];
+    for make in all {
+        suite::boundaries_and_order_are_kept(make());
+        suite::counts_are_exact(make());
+    }
+}

@@ -110,10 +110,18 @@ fn a_spare_takes_over_from_a_killed_worker() -> Result<()> {
     }
     workers[1].kill();
     says(&spare, "worker/2")?;
+    let mut again = 0;
     for client in clients {
         let text = said(client, LONG)?;
-        assert!(text.contains("1500 answered"), "{text}");
+        let words: Vec<&str> = text.lines().last().unwrap_or_default().split(&[' ', ','][..]).collect();
+        let number =
+            |before: &str| words.iter().zip(words.iter().skip(1)).find(|(_, w)| **w == before).map(|(n, _)| *n);
+        assert_eq!(number("answered"), Some("1500"), "{text}");
+        again += number("made").unwrap().parse::<u32>().unwrap();
+        let longest: u64 = number("ms").unwrap().parse().unwrap();
+        assert!(longest < 5000, "every request ends with an answer in time: {text}");
     }
+    assert!(again > 0, "the worker was killed when nobody asked it");
     let output = a.command(&["call", "--to", "worker/2", "who?"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "d\n", "{output:?}");
     Ok(())

@@ -182,7 +182,7 @@ impl Wire {
     }
 }
 
-/// Rows: MA-10, MN-7.
+/// Rows: MN-7.
 #[test]
 fn frames_travel_on_a_serial_line_that_may_be_unplugged() -> Result<()> {
     let net = Net::new()?;

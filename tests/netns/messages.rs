@@ -79,7 +79,7 @@ fn door(node: &Node) -> PathBuf {
 
 /// From a shell on one node to a port on another, with a receipt; the same words whatever carries it.
 ///
-/// Rows: MA-05, MA-06, MA-18.
+/// Rows: MA-18.
 #[test]
 fn a_message_reaches_a_port_of_another_node() -> Result<()> {
     over_all(|a, b| {
@@ -168,7 +168,6 @@ fn a_large_payload_arrives_whole() -> Result<()> {
     })
 }
 
-/// Rows: MA-12.
 #[test]
 fn messages_go_to_one_to_many_and_from_many() -> Result<()> {
     let net = Net::new()?;

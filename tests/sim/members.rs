@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 /// Five nodes in a line and roles swapped: whoever is in the middle relays, and every pair talks, by messages without
 /// payload too.
 ///
-/// Rows: MA-17, MA-21.
+/// Rows: MA-11, MA-17, MA-21.
 #[test]
 fn five_nodes_in_any_order_reach_each_other() {
     for order in [[0, 1, 2, 3, 4], [4, 2, 0, 1, 3], [1, 4, 3, 0, 2]] {

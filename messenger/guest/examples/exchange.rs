@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// Messages to one peer that are not confirmed yet; less than a port holds of all peers together.
+/// Messages for each peer that are not confirmed yet, of all peers together; less than a port holds.
 const WINDOW: usize = 200;
 /// Nothing takes longer.
 const LIMIT: Option<Duration> = Some(Duration::from_secs(60));

@@ -6,7 +6,7 @@
 //!
 //! Who asks knows names alone: not how many spares there are, nor where anybody runs.
 
-use messenger::{Answer, Guest, GuestError, Message, Place, PortId, PortSpec, To};
+use messenger::{Answer, Code, Guest, GuestError, Message, Place, PortId, PortSpec, To};
 use std::{
     collections::BTreeSet,
     env,
@@ -69,7 +69,7 @@ fn spare(guest: &mut Guest) -> Result<(), Failed> {
                     return work(guest, port);
                 }
                 // Another spare was faster.
-                Err(GuestError::Refused(_)) => {}
+                Err(GuestError::Refused(status)) if status.code == Code::Exists => {}
                 Err(other) => return Err(other.into()),
             }
         }

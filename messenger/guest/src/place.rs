@@ -28,6 +28,14 @@ pub enum PlaceError {
     /// No daemon has a socket here.
     #[error("no daemon has a socket in {0} (is `minet run` running? `--run-dir` and `--fabric` choose where)")]
     None(PathBuf),
+    /// This user may not look there, or it is no directory.
+    #[error("cannot look for daemons in {dir}: {source} (only root and the user that a daemon runs as may ask it)")]
+    Closed {
+        /// Where.
+        dir: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
     /// More than one.
     #[error("several daemons run here, say which with --name: {0}")]
     Several(String),
@@ -60,7 +68,8 @@ impl Place {
         }
         let mut found: Vec<PathBuf> = match std::fs::read_dir(&dir) {
             Ok(entries) => entries.flatten().map(|e| e.path()).filter(|p| is_socket(p, kind)).collect(),
-            Err(_) => Vec::new(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(PlaceError::Closed { dir, source }),
         };
         match (found.pop(), found.is_empty()) {
             (None, _) => Err(PlaceError::None(dir)),

@@ -69,8 +69,6 @@ impl Sums {
 
     /// Over enough seeds, every way to end was met.
     pub fn check_all_met(&self) {
-        let changed = self.opened > 1000 && self.closed > 1000;
-        assert!(self.sent < 50_000 || changed, "{} opened, {} closed", self.opened, self.closed);
         if self.sent < 100_000 {
             return;
         }

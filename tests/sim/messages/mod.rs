@@ -7,6 +7,7 @@
 
 mod client;
 mod laws;
+mod mesh;
 mod quality;
 
 use crate::{
@@ -159,12 +160,33 @@ fn story(seed: u64) -> Ledger {
 ///
 /// `MINET_SIM_SEED` replays one seed, `MINET_SIM_RUNS` runs so many, `MINET_SIM_FIRST` tells where to begin.
 ///
-/// Thousands of ports and paths open and close meanwhile.
-///
-/// Rows: CS-1, MA-14, MR-2.
+/// Rows: CS-1, MR-2.
 #[test]
 fn the_laws_hold_under_any_trouble() {
     the_laws_hold(1, RUNS);
+}
+
+/// In one world, without trouble, a thousand ports and paths and more are opened and closed while everybody sends.
+///
+/// Rows: MA-14.
+#[test]
+fn ports_and_paths_come_and_go_while_others_send() {
+    let mut play = build(7);
+    let changes = |play: &Play| play.ledger.sums.opened + play.ledger.sums.closed;
+    let mut sent = 0;
+    for _ in 0..400 {
+        play.run(Duration::from_millis(250), true);
+        if changes(&play) >= 1000 {
+            break;
+        }
+        assert!(play.ledger.sendings.len() > sent || changes(&play) > 0, "nobody does anything");
+        sent = play.ledger.sendings.len();
+    }
+    assert!(changes(&play) >= 1000, "{} changes", changes(&play));
+    assert!(play.ledger.sendings.len() > 1000, "{} messages", play.ledger.sendings.len());
+    play.calm();
+    play.check_calm();
+    play.check_closing();
 }
 
 /// As above, other seeds.

@@ -11,7 +11,6 @@ use std::{
 /// The machine the image is for.
 const TARGET: &str = "x86_64-unknown-none";
 /// Machines the rooms are checked for: two with 64 bits, one with 32 and without 64-bit atomics.
-#[cfg(test)]
 const MACHINES: [&str; 3] = [TARGET, "riscv64imac-unknown-none-elf", "thumbv7em-none-eabihf"];
 #[cfg(test)]
 const ROOMS: &[&str] = &["messenger-core", "minet", "fabric-ring", "iop-node"];
@@ -62,13 +61,23 @@ fn cargo(workspace: &Workspace, toolchain: &Toolchain, target: &str, place: &Pat
 
 /// Builds the image with whatever toolchain there is, and gives its path.
 pub fn image(workspace: &Workspace) -> Result<PathBuf> {
-    let toolchain = toolchain(TARGET).ok_or_else(|| Error::unexpected(missing()))?;
+    let toolchain = toolchain(TARGET).ok_or_else(|| Error::unexpected(missing(TARGET)))?;
     build_image(workspace, &toolchain)
 }
 
-/// What to do where there is no toolchain.
-pub fn missing() -> String {
-    format!("no toolchain: `rustup target add {TARGET}`, or Debian's packages {}", DEBIAN.join(" "))
+/// What to do where there is no toolchain for a machine.
+fn missing(machine: &str) -> String {
+    format!("no toolchain: `rustup target add {machine}`, or Debian's packages {}", DEBIAN.join(" "))
+}
+
+/// What the image lacks here, if anything.
+pub fn image_lacks() -> Option<String> {
+    image_toolchain().is_none().then(|| missing(TARGET))
+}
+
+/// What the check of the rooms lacks here, if anything.
+pub fn rooms_lack() -> Option<String> {
+    MACHINES.into_iter().find(|machine| toolchain(machine).is_none()).map(missing)
 }
 
 /// The toolchain for the image that there is, or that can be installed.
@@ -113,7 +122,7 @@ mod tests {
         let rooms = ROOMS.iter().flat_map(|room| ["--package", *room]);
         let args: Vec<&str> = ["check", "--quiet"].into_iter().chain(rooms).collect();
         for machine in MACHINES {
-            let toolchain = toolchain(machine).unwrap_or_else(|| panic!("{machine}: {}", missing()));
+            let toolchain = toolchain(machine).unwrap_or_else(|| panic!("{}", missing(machine)));
             cargo(&workspace, &toolchain, machine, &workspace.root, &args).unwrap();
         }
     }

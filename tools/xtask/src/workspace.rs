@@ -59,6 +59,20 @@ impl Workspace {
         Ok(dir)
     }
 
+    /// The commit that is checked out, and whether files are changed; for a tree without git, that.
+    pub fn commit(&self) -> String {
+        let git = |args: &[&str]| {
+            let mut command = Command::new("git");
+            command.args(args).current_dir(&self.root);
+            run(command).map(|said| said.stdout.trim().to_owned())
+        };
+        match (git(&["rev-parse", "--short=12", "HEAD"]), git(&["status", "--porcelain"])) {
+            (Ok(commit), Ok(changes)) if changes.is_empty() => commit,
+            (Ok(commit), _) => format!("{commit} with changes"),
+            (Err(_), _) => "no commit".to_owned(),
+        }
+    }
+
     /// A cargo command in the workspace.
     pub fn cargo(&self, args: &[&str]) -> Command {
         let mut command = Command::new(cargo());

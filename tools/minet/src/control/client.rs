@@ -64,11 +64,16 @@ impl Client {
     pub fn ask<T: DeserializeOwned>(&mut self, ask: Ask) -> Result<T, ClientError> {
         let mut line = serde_json::to_string(&Request { v: VERSION, ask })?;
         line.push('\n');
-        self.stream.get_mut().write_all(line.as_bytes())?;
+        let written = self.stream.get_mut().write_all(line.as_bytes());
         line.clear();
-        if self.stream.read_line(&mut line)? == 0 {
+        // A daemon that does not read may have said why.
+        let read = self.stream.read_line(&mut line);
+        if line.is_empty() {
+            written?;
+            read?;
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
+        read?;
         if let Ok(Failure { error }) = serde_json::from_str(&line) {
             return Err(ClientError::Refused(error));
         }

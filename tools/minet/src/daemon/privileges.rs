@@ -14,8 +14,10 @@ use crate::Config;
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
-/// UDP ports that are not for everybody.
+/// UDP ports below this are not for everybody, where the system says nothing else.
 const RESERVED: u16 = 1024;
+/// Where it does.
+const FIRST_FREE_PORT: &str = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
 
 /// Drops what is not needed for `config`. Files are in `dir`, the run-time directory of the fabric, which is there.
 pub(super) fn drop_others(config: &Config, dir: &Path) -> io::Result<()> {
@@ -41,22 +43,46 @@ fn clear_bounding_set(had: CapabilitySet, keep: CapabilitySet) -> io::Result<()>
 fn needed(config: &Config, dir: &Path, own: u32) -> CapabilitySet {
     let mut needed = CapabilitySet::NET_ADMIN;
     needed.set(CapabilitySet::NET_RAW, !config.ethers.is_empty());
-    needed.set(CapabilitySet::NET_BIND_SERVICE, config.udp.is_some_and(|udp| (1..RESERVED).contains(&udp.port())));
-    needed.set(CapabilitySet::DAC_OVERRIDE, files(config, dir).any(|path| is_of_another(path, own)));
+    let free = fs::read_to_string(FIRST_FREE_PORT).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(RESERVED);
+    needed.set(CapabilitySet::NET_BIND_SERVICE, config.udp.is_some_and(|udp| (1..free).contains(&udp.port())));
+    // A line that is not there now may come back as anybody's.
+    let comes_later = config.serials.iter().any(|serial| !serial.line.path.exists());
+    let of_another = files(config, dir).any(|path| is_of_another(path, own));
+    needed.set(CapabilitySet::DAC_OVERRIDE, comes_later || of_another);
     needed
 }
 
 /// Whatever is opened, written or removed later on.
 fn files<'a>(config: &'a Config, dir: &'a Path) -> impl Iterator<Item = &'a Path> {
-    let book = config.trust.iter().filter_map(|trust| trust.book.parent());
+    let book = config.trust.iter().map(|trust| &*trust.book);
     let capture = config.pcap.iter().filter_map(|path| path.parent());
     let lines = config.serials.iter().map(|serial| &*serial.line.path);
-    let images = config.iops.iter().filter_map(|iop| iop.image.parent());
+    let images = config.iops.iter().map(|iop| &*iop.image);
     [dir].into_iter().chain(book).chain(capture).chain(lines).chain(images)
 }
 
-/// What is not there, or cannot be asked, is told of when it is used.
+/// Whether the file or anything on the way to it is another user's. What is not there, or cannot be asked, is told of when it is
+/// used.
 fn is_of_another(path: &Path, own: u32) -> bool {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    fs::metadata(path).is_ok_and(|found| found.uid() != own)
+    let Ok(path) = fs::canonicalize(path).or_else(|_| std::path::absolute(path)) else { return false };
+    path.ancestors().any(|part| fs::metadata(part).is_ok_and(|found| found.uid() != own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_file_it_is_counts_and_the_way_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("deep/file");
+        fs::create_dir(dir.path().join("deep")).unwrap();
+        let own = fs::metadata(dir.path()).unwrap().uid();
+        // Above it are the system's directories.
+        let system = fs::metadata("/").unwrap().uid();
+        assert_eq!(is_of_another(&file, own), own != system, "not there yet");
+        fs::write(&file, "").unwrap();
+        assert_eq!(is_of_another(&file, own), own != system);
+        assert!(is_of_another(&file, own + 1));
+    }
 }

@@ -3,7 +3,7 @@
 mod checklist;
 mod claims;
 
-use crate::{test::passed_tests, workspace::Workspace};
+use crate::{test::last_run, workspace::Workspace};
 use checklist::Row;
 use claims::Claim;
 use minet_tests::Result;
@@ -21,20 +21,30 @@ pub struct Args {
 pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     let rows = checklist::read(&workspace.root.join("tests/checklist.tsv"))?;
     let claims = claims::find(workspace)?;
-    let passed = passed_tests(workspace)?;
-    if passed.is_none() {
-        println!("no run of the tests is kept, so nothing is shown: `cargo xtask test` first\n");
+    let run = last_run(workspace)?;
+    match &run {
+        None => println!("no whole run of the tests is kept, so nothing is shown: `cargo xtask test` first\n"),
+        Some(run) if run.commit != workspace.commit() => {
+            println!("the last run was of {}, this is {}\n", run.commit, workspace.commit());
+        }
+        Some(_) => {}
     }
-    let passed = passed.unwrap_or_default();
+    let run = run.unwrap_or_default();
     for claim in &claims {
         for id in claim.rows.iter().filter(|id| !rows.iter().any(|row| row.id == **id)) {
             println!("{} names {id}, which is no row", claim.place);
         }
     }
     let mut shown: BTreeMap<&str, Vec<&Claim>> = BTreeMap::new();
-    for claim in claims.iter().filter(|claim| passed.iter().any(|test| claim.is(test))) {
+    for claim in claims.iter().filter(|claim| run.passed.iter().any(|test| claim.is(test))) {
         for id in &claim.rows {
             shown.entry(id).or_default().push(claim);
+        }
+    }
+    // One that failed speaks against its rows, whatever others say.
+    for claim in claims.iter().filter(|claim| run.failed.iter().any(|test| claim.is(test))) {
+        for id in &claim.rows {
+            shown.remove(id.as_str());
         }
     }
     let wanted = |row: &&Row| args.section.as_ref().is_none_or(|section| row.section == *section);

@@ -113,10 +113,11 @@ impl Stage {
                 config.ipv6()
             )
         };
+        let minet = self.net.minet().map_or_else(|_| "minet".to_owned(), |path| path.display().to_string());
         let asks = self
             .nodes
             .first()
-            .map(|node| format!("MINET=minet; $MINET nodes --run-dir {} --name a", node.run_dir().display()));
+            .map(|node| format!("MINET={minet}; $MINET nodes --run-dir {} --name a", node.run_dir().display()));
         self.nodes.iter().map(door).chain(asks).collect()
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use minet_tests::{Error, Result};
 use outcome::Tally;
-pub use outcome::TestName;
+pub use outcome::{Run, TestName};
 use std::time::Instant;
 
 /// Options of `cargo xtask test`.
@@ -27,6 +27,7 @@ pub struct Args {
 pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     let begun = Instant::now();
     let mut tally = Tally::new();
+    outcome::forget(&workspace.records()?)?;
     if let Err(error) = packages::ensure(packages::NETWORK) {
         eprintln!("{error}");
     }
@@ -48,31 +49,28 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     }
     let toolchain = if args.quick { None } else { bare::image_toolchain() };
     // Before the suites: some boot it.
-    let lacking = match &toolchain {
+    let machine = match &toolchain {
         Some(toolchain) => {
             tally.check("image of the I/O processor", || bare::build_image(workspace, toolchain).map(drop));
             packages::ensure(packages::MACHINE).err().map(|error| error.to_string())
         }
         None => {
-            tally.skip("image of the I/O processor", &why(args.quick));
-            Some(why(args.quick))
+            let why = if args.quick { None } else { bare::image_lacks() }.unwrap_or_else(|| "--quick".to_owned());
+            tally.skip("image of the I/O processor", &why);
+            Some(why)
         }
     };
-    suites::run(workspace, args.quick, lacking, &mut tally)?;
+    let rooms = if args.quick { None } else { bare::rooms_lack() };
+    suites::run(workspace, args.quick, suites::Lacking { machine, rooms }, &mut tally)?;
     if args.quick {
         tally.skip("instruction counts", "--quick");
     } else {
         count(workspace, &mut tally);
     }
-    outcome::keep(&tally, &workspace.records()?)?;
+    outcome::keep(&tally, &workspace.commit(), &workspace.records()?)?;
     println!("\n{}", tally.story(begun.elapsed()));
     println!("{}", tally.closing_line());
     Ok(tally.is_good())
-}
-
-/// Why there is nothing for a bare machine.
-fn why(quick: bool) -> String {
-    if quick { "--quick".to_owned() } else { bare::missing() }
 }
 
 /// Instruction counts of the pieces.
@@ -86,7 +84,7 @@ fn count(workspace: &Workspace, tally: &mut Tally) {
     }
 }
 
-/// The tests that passed in the last run; `None` where none is kept.
-pub fn passed_tests(workspace: &Workspace) -> Result<Option<Vec<TestName>>> {
+/// The last run of the tests; `None` where none is kept.
+pub fn last_run(workspace: &Workspace) -> Result<Option<Run>> {
     outcome::kept(&workspace.records()?)
 }

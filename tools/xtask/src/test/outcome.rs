@@ -3,12 +3,13 @@
 use minet_tests::{Error, Result};
 use std::{
     fs,
+    io::ErrorKind,
     path::Path,
     time::{Duration, Instant},
 };
 
-/// Tests that passed, one a line: package, target, path of the test, with tabs.
-pub const PASSED: &str = "passed.txt";
+/// What ran: the commit, then a line for each test: verdict, package, target, path of the test, with tabs.
+const KEPT: &str = "tests.txt";
 
 /// A test as cargo knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,27 +103,64 @@ impl Tally {
     }
 }
 
-/// Writes the passed tests for `cargo xtask coverage`.
-pub fn keep(tally: &Tally, dir: &Path) -> Result<()> {
-    let passed = tally.tests.iter().filter(|(_, verdict)| *verdict == Verdict::Passed);
-    let text: String = passed.map(|(test, _)| format!("{}\t{}\t{}\n", test.package, test.target, test.path)).collect();
-    let file = dir.join(PASSED);
+/// A run of the tests that was kept.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// Of which commit, and whether files were changed.
+    pub commit: String,
+    /// The tests that passed.
+    pub passed: Vec<TestName>,
+    /// The tests that failed.
+    pub failed: Vec<TestName>,
+}
+
+/// Forgets the last run: one that is broken off leaves none.
+pub fn forget(dir: &Path) -> Result<()> {
+    let file = dir.join(KEPT);
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::io(format!("remove {}", file.display()))(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes what ran for `cargo xtask coverage`.
+pub fn keep(tally: &Tally, commit: &str, dir: &Path) -> Result<()> {
+    let mut text = format!("{commit}\n");
+    for (test, verdict) in &tally.tests {
+        let word = format!("{verdict:?}").to_lowercase();
+        text += &format!("{word}\t{}\t{}\t{}\n", test.package, test.target, test.path);
+    }
+    let file = dir.join(KEPT);
     fs::write(&file, text).map_err(Error::io(format!("write {}", file.display())))
 }
 
 /// Reads what [`keep`] wrote; nothing where no run was kept.
-pub fn kept(dir: &Path) -> Result<Option<Vec<TestName>>> {
-    let file = dir.join(PASSED);
+pub fn kept(dir: &Path) -> Result<Option<Run>> {
+    let file = dir.join(KEPT);
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io(format!("read {}", file.display()))(error)),
     };
-    let test = |line: &str| {
+    let mut lines = text.lines();
+    let mut run = Run { commit: lines.next().unwrap_or_default().to_owned(), ..Run::default() };
+    for line in lines {
         let mut parts = line.split('\t').map(str::to_owned);
-        Some(TestName { package: parts.next()?, target: parts.next()?, path: parts.next()? })
-    };
-    Ok(Some(text.lines().filter_map(test).collect()))
+        let (Some(verdict), Some(package), Some(target), Some(path)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        let test = TestName { package, target, path };
+        match verdict.as_str() {
+            "passed" => run.passed.push(test),
+            "failed" => run.failed.push(test),
+            _ => {}
+        }
+    }
+    Ok(Some(run))
 }
 
 #[cfg(test)]
@@ -148,13 +186,18 @@ mod tests {
     }
 
     #[test]
-    fn passed_tests_are_kept() {
+    fn what_ran_is_kept_until_the_next_run_begins() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(kept(dir.path()).unwrap(), None);
         let mut tally = Tally::new();
         tally.test(name("a::b"), Verdict::Passed);
         tally.test(name("c"), Verdict::Failed);
-        keep(&tally, dir.path()).unwrap();
-        assert_eq!(kept(dir.path()).unwrap(), Some(vec![name("a::b")]));
+        tally.test(name("d"), Verdict::Skipped);
+        keep(&tally, "0123abc", dir.path()).unwrap();
+        let run = Run { commit: "0123abc".into(), passed: vec![name("a::b")], failed: vec![name("c")] };
+        assert_eq!(kept(dir.path()).unwrap(), Some(run));
+        forget(dir.path()).unwrap();
+        forget(dir.path()).unwrap();
+        assert_eq!(kept(dir.path()).unwrap(), None);
     }
 }

@@ -20,11 +20,24 @@ const NETWORK_TESTS: &str = "minet-tests";
 /// A test program: its package and target.
 type Program = (String, String);
 
-/// The tests that build for a machine without an operating system, or boot the image of the I/O processor.
-const MACHINE_TESTS: [&str; 2] = ["bare_machine::", "bare::"];
+/// The tests of that package that need nothing but the compiler.
+const PLAIN_TESTS: [&str; 7] = ["--lib", "--test", "arrows", "--test", "corpus", "--test", "sim"];
 
-/// Builds and runs all tests. `lacking` says what an I/O processor lacks here, if anything.
-pub fn run(workspace: &Workspace, quick: bool, lacking: Option<String>, tally: &mut Tally) -> Result<()> {
+/// The tests that boot the image of the I/O processor.
+const MACHINE_TESTS: &str = "bare_machine::";
+/// The test that checks the rooms for machines without an operating system.
+const ROOMS_TESTS: &str = "bare::";
+
+/// What some tests lack here, in words.
+pub struct Lacking {
+    /// To boot the image of the I/O processor.
+    pub machine: Option<String>,
+    /// To check the rooms without an operating system.
+    pub rooms: Option<String>,
+}
+
+/// Builds and runs all tests.
+pub fn run(workspace: &Workspace, quick: bool, lacking: Lacking, tally: &mut Tally) -> Result<()> {
     let mut minet = None;
     tally.check("build", || workspace.build_minet(false).map(|path| minet = Some(path)));
     let mut programs = HashMap::new();
@@ -35,20 +48,30 @@ pub fn run(workspace: &Workspace, quick: bool, lacking: Option<String>, tally: &
     let (Some(minet), false) = (minet, programs.is_empty()) else { return Ok(()) };
 
     let mut args = vec!["test", "--workspace", "--all-targets", "--no-fail-fast", "--color", "never"];
-    if !rustix::process::geteuid().is_root() {
-        tally.skip("tests in namespaces", "they need root");
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        tally.skip("tests in namespaces and of carriers", "they need root");
         args.extend(["--exclude", NETWORK_TESTS]);
     }
     if !quick {
         args.extend(["--", "--include-ignored"]);
-        if let Some(lacking) = lacking {
-            tally.skip("tests of an I/O processor", &lacking);
-            args.extend(MACHINE_TESTS.iter().flat_map(|tests| ["--skip", tests]));
+    }
+    for (what, tests, lacking) in [
+        ("tests of an I/O processor", MACHINE_TESTS, lacking.machine),
+        ("rooms without an operating system", ROOMS_TESTS, lacking.rooms),
+    ] {
+        if let (Some(lacking), false) = (lacking, quick) {
+            tally.skip(what, &lacking);
+            args.extend(["--skip", tests]);
         }
     }
     let mut command = workspace.cargo(&args);
     command.env("MINET_BIN", &minet);
     tests(command, &programs, tally)?;
+    if !is_root {
+        let args = [&["test", "--package", NETWORK_TESTS, "--no-fail-fast", "--color", "never"], &PLAIN_TESTS[..]];
+        tests(workspace.cargo(&args.concat()), &programs, tally)?;
+    }
     if quick {
         tally.skip("documentation tests and model checking", "--quick");
         return Ok(());

@@ -10,7 +10,7 @@ mod calls;
 mod guest;
 mod told;
 
-use crate::socket::Socket;
+use crate::socket::{Socket, may_ask};
 use guest::{Came, Guest};
 use messenger::protocol::Told;
 use messenger_core::{Answer, Code, Node, PortId, Status, Time};
@@ -150,6 +150,12 @@ impl Guests {
                 self.counts.turned_away += 1;
                 let bye = Told::Bye { why: format!("there are {GUESTS} guests already") };
                 Guest::new(stream).end(&bye, Instant::now());
+                continue;
+            }
+            if let Err(why) = may_ask(&stream) {
+                log::warn!("guests: {why}");
+                self.counts.turned_away += 1;
+                Guest::new(stream).end(&Told::Bye { why }, Instant::now());
                 continue;
             }
             let number = self.next;
