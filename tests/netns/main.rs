@@ -14,6 +14,7 @@ mod hostile;
 mod iop;
 mod life;
 mod load;
+mod looks;
 mod media;
 mod messages;
 mod mtu;

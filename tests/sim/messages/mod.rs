@@ -8,6 +8,7 @@
 mod client;
 mod laws;
 mod quality;
+mod trace;
 
 use crate::{
     cable::{Cable, Faults, Kind},

@@ -142,6 +142,7 @@ impl Exchange {
             };
             let deadline = ticket.deadline;
             let key = self.tickets.insert(ticket).ok_or(Status::new(Code::Exhausted))?.to_u64();
+            self.counts.tickets += 1;
             self.timers.extend(deadline.map(|at| (at, Timer::Ticket(key))));
             Some(key)
         } else {
@@ -153,6 +154,8 @@ impl Exchange {
         let taken = aims.iter().filter(|(_, p)| p.is_ok()).count();
         path.counts.messages += taken as u64;
         path.counts.bytes += taken as u64 * message.payload.len() as u64;
+        self.counts.sent += taken as u64;
+        self.counts.sent_bytes += taken as u64 * message.payload.len() as u64;
         let targets = aims.len();
         for (n, (node, port)) in aims.into_iter().enumerate() {
             let slot = n as u16;
@@ -164,6 +167,7 @@ impl Exchange {
                     }
                     let number = transaction.unwrap_or_else(|| self.next_number());
                     let outgoing = outgoing(message, from, port, (number, slot), targets, again);
+                    self.trace_sent(Some(id), node, &outgoing);
                     self.launch(node, outgoing, message.quality);
                 }
                 (Err(status), Some(transaction)) => {
