@@ -53,7 +53,9 @@ fn a_trace_that_is_off_costs_next_to_nothing() {
     let nothing = TraceFilter { opcode: Some(999), ..TraceFilter::default() };
     let all = TraceFilter { snap: 64, ..TraceFilter::default() };
     let (off, filtered, kept) = (cost(None), cost(Some(nothing)), cost(Some(all)));
-    println!("a message to this node, sent and taken: {off:.0} ns; with a filter for others {filtered:.0}; traced {kept:.0}");
+    println!(
+        "a message to this node, sent and taken: {off:.0} ns; with a filter for others {filtered:.0}; traced {kept:.0}"
+    );
     // The least of seven rounds differs by a tenth at the most on a busy machine.
     assert!(off <= filtered * 1.1 && filtered <= kept * 1.1, "{off} {filtered} {kept}");
 }

@@ -152,7 +152,11 @@ impl Exchange {
     }
 
     fn passes(&self, f: &TraceFilter, sent: bool, path: Option<&str>, node: NodeId, message: &Outgoing) -> bool {
-        let ends = if sent { [(self.me, message.from), (node, message.to)] } else { [(node, message.from), (self.me, message.to)] };
+        let ends = if sent {
+            [(self.me, message.from), (node, message.to)]
+        } else {
+            [(node, message.from), (self.me, message.to)]
+        };
         let named = |name: &Name| ends.iter().any(|end| self.book.get(*end).is_some_and(|entry| entry.name == *name));
         f.node.is_none_or(|wanted| wanted == node)
             && f.opcode.is_none_or(|wanted| wanted == message.sub.opcode)

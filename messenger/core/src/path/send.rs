@@ -47,19 +47,20 @@ impl Exchange {
     }
 
     /// Sends again to those targets of a settled ticket that gave no receipt, and to no others; one that had stored the
-    /// message and whose receipt was lost knows it again. Where the path means a name on nodes, the port of that name now is meant,
-    /// which may be another one than at the first try. The outcome's path may be replaced by an open one. Refusals as for [`Exchange::send`]; [`Code::NotFound`]: every target
-    /// gave its receipt.
+    /// message and whose receipt was lost knows it again. Where the first try found no port of a name on a node, the one that is there now
+    /// is meant. The outcome's path may be replaced by an open one. Refusals as for [`Exchange::send`]; [`Code::NotFound`]: every
+    /// target gave its receipt.
     pub fn resend(&mut self, now: Time, outcome: &Outcome, message: &Message) -> Result<Sent, Status> {
         self.at(now)?;
         let rest = outcome.slots.iter().enumerate().filter(|(_, s)| !s.receipted && s.status != Some(Status::GOOD));
         let path = self.path(outcome.path).ok_or(Status::new(Code::BadHandle))?;
         let (mut aims, mut first) = (Vec::new(), Vec::new());
         for (n, slot) in rest {
-            aims.push(match &path.spec.to {
-                Target::Nodes(_, name) | Target::Everywhere(name) => self.aim_at_node(slot.node, name),
-                Target::Port(..) | Target::Name(_) | Target::Pattern(_) => {
-                    (slot.node, slot.port.ok_or(Status::new(Code::NoPort)))
+            aims.push(match (slot.port, &path.spec.to) {
+                (Some(port), _) => (slot.node, Ok(port)),
+                (None, Target::Nodes(_, name) | Target::Everywhere(name)) => self.aim_at_node(slot.node, name),
+                (None, Target::Port(..) | Target::Name(_) | Target::Pattern(_)) => {
+                    (slot.node, Err(Status::new(Code::NoPort)))
                 }
             });
             first.push(outcome.identity(n));

@@ -5,8 +5,8 @@ use super::{
     inspect, print, table,
 };
 use crate::control::{
-    Ask, Client, DumpReport, EventsReport, Failure, InviteReport, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport,
-    Request, RevokeReport, StatsReport, StatusReport, VERSION,
+    Ask, Client, DumpReport, EventsReport, Failure, InviteReport, IopWish, IopsReport, LinksReport, NodesReport,
+    PingReport, PortsReport, Request, RevokeReport, StatsReport, StatusReport, VERSION,
 };
 use messenger::{Guest, Message, To};
 use serde::{Serialize, de::DeserializeOwned};

@@ -5,7 +5,8 @@ use crate::control::DumpReport;
 use std::fmt::Write;
 
 pub(super) fn dump(r: &DumpReport) -> String {
-    let mut out = format!("node {}, up {:.1}s, {} guests, {} watches\n", r.node, r.uptime_ms as f64 / 1e3, r.guests, r.watches);
+    let mut out =
+        format!("node {}, up {:.1}s, {} guests, {} watches\n", r.node, r.uptime_ms as f64 / 1e3, r.guests, r.watches);
     let mut rows = vec![heading(["ticket", "age", "left", "wants", "open", "to", "slots"])];
     for t in &r.tickets {
         let state = |s: &crate::control::DumpSlot| match (&s.status, s.stored) {

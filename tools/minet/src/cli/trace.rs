@@ -1,6 +1,9 @@
 //! `minet trace`: messages as they go through.
 
-use super::{message_args::TraceArgs, messages::{seconds, write}};
+use super::{
+    message_args::TraceArgs,
+    messages::{seconds, write},
+};
 use crate::control::{Ask, Client, TraceEntry, TraceReport, TraceWish};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use fabric::middleware::{LINKTYPE_USER0, PSEUDO_HEADER};

@@ -522,7 +522,7 @@ fn the_last_receipt_is_told_before_the_answers() {
     assert!(matches!(told.last(), Some(Delivery::Settled(_) | Delivery::PathClosed { .. })), "{told:?}");
 }
 
-/// A node whose port is another one by now is sent the message again all the same.
+/// A node that had no such port at the first try, and has one now, is sent the message, too.
 #[test]
 fn a_resend_finds_the_port_of_the_name_anew() {
     let mut w = world(2);

@@ -112,4 +112,3 @@ impl Control {
 fn json(report: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(report).unwrap_or_default()
 }
-
