@@ -2,7 +2,7 @@
 
 use crate::{
     Answer, Code, Guest, GuestError, Outcome, PortId, Received, Status, Take,
-    inbox::{About, Event, Then, received},
+    inbox::{About, Ending, Event, Then, received},
     line::Line,
     message::respond,
     port::{Handler, Run},
@@ -90,6 +90,9 @@ pub(crate) fn work(line: &Line) {
             Event::Settled(Then(callback), outcome) => {
                 // Its panic was told by the hook, and is nobody else's matter.
                 let _ = catch_unwind(AssertUnwindSafe(|| callback(outcome)));
+            }
+            Event::Finished(Ending(callback), finished) => {
+                let _ = catch_unwind(AssertUnwindSafe(|| callback(finished)));
             }
             Event::Port(port) => handle(line, port),
         }

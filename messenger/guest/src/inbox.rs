@@ -4,7 +4,7 @@ use crate::{
     GuestError, Outcome, PortId, Received, Replied, Take,
     line::Answered,
     port::Port,
-    protocol::{Change, Done, Slot, Ticket, Told, Watch},
+    protocol::{Change, Done, Finished, Slot, Ticket, Told, Watch},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -20,6 +20,15 @@ impl fmt::Debug for Then {
     }
 }
 
+/// What is run when a port that was finished is closed.
+pub(crate) struct Ending(pub(crate) Box<dyn FnOnce(Result<Finished, GuestError>) + Send>);
+
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ending")
+    }
+}
+
 /// What a call is about, as far as its answer changes what is known.
 #[derive(Debug)]
 pub(crate) enum About {
@@ -31,6 +40,8 @@ pub(crate) enum About {
     Take(PortId),
     /// Sends from a port.
     Send(PortId, Option<Then>),
+    /// Finishes a port.
+    Finish(PortId, Option<Ending>),
 }
 
 /// What the callbacks' thread has to do.
@@ -40,6 +51,8 @@ pub(crate) enum Event {
     Port(PortId),
     /// A ticket is settled, or never will be.
     Settled(Then, Result<Outcome, GuestError>),
+    /// A port is closed, or nobody will ever tell.
+    Finished(Ending, Result<Finished, GuestError>),
 }
 
 /// A ticket that nobody asked for yet.
@@ -108,7 +121,9 @@ impl Inbox {
                 }
             }
             Told::Closed { port } => {
-                self.ports.remove(&port);
+                if let Some(ending) = self.ports.remove(&port).and_then(|port| port.ending) {
+                    self.events.push_back(Event::Finished(ending, Ok(Finished::Later)));
+                }
             }
             Told::Answer { ticket, slot, head } => {
                 let reply = Replied { slot: usize::from(slot), head, payload };
@@ -172,6 +187,16 @@ impl Inbox {
                     self.tickets.insert(ticket, open);
                 }
             }
+            (About::Finish(port, ending), Ok((Done::Finished(Finished::AtOnce), _))) => {
+                self.ports.remove(port);
+                let ending = ending.take().map(|ending| Event::Finished(ending, Ok(Finished::AtOnce)));
+                self.events.extend(ending);
+            }
+            (About::Finish(port, ending), Ok((Done::Finished(Finished::Later), _))) => {
+                if let Some(port) = self.ports.get_mut(port) {
+                    port.ending = ending.take();
+                }
+            }
             _ => {}
         }
         *place = Some(answer);
@@ -184,6 +209,11 @@ impl Inbox {
                 && let Some(then) = then.take()
             {
                 self.events.push_back(Event::Settled(then, Err(why())));
+            }
+        }
+        for port in self.ports.values_mut() {
+            if let Some(ending) = port.ending.take() {
+                self.events.push_back(Event::Finished(ending, Err(why())));
             }
         }
     }

@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod callbacks;
+mod closing;
 mod error;
 mod guest;
 mod inbox;
@@ -54,4 +55,7 @@ pub use messenger_core::{
     wire::{Agent, Priority},
 };
 pub use place::{FABRIC, Place, PlaceError, RUN_DIR};
-pub use protocol::{Change, Head, Life, Member, Numbers, Origin, PortSpec, Sent, Slot, Take, Ticket, To, Wants, Watch};
+pub use protocol::{
+    Change, Contents, Finished, Head, Life, Member, Numbers, Origin, PortSpec, Sent, Slot, Take, Ticket, To, Wants,
+    Watch,
+};

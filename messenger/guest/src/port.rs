@@ -1,6 +1,6 @@
 //! What a guest knows of a port of its: whether to ask it for messages, and who waits for them.
 
-use crate::{Received, Status, Take};
+use crate::{Received, Status, Take, inbox::Ending};
 use std::fmt;
 
 /// What is run for each message of a port.
@@ -36,6 +36,8 @@ pub(crate) struct Port {
     pub(crate) handler: Option<Handler>,
     /// Messages that its handlers did not want or broke at.
     pub(crate) failures: u64,
+    /// Who is told when it is closed.
+    pub(crate) ending: Option<Ending>,
 }
 
 impl Port {

@@ -2,7 +2,7 @@
 
 use super::{
     Event, Gate, SESSIONS, SESSIONS_OF_PEER, SessionId, Use,
-    session::{Answered, Attempt, Generation, Session, forget},
+    session::{Answered, Attempt, Generation, Mark, Session, forget},
 };
 use crate::{
     Address, Denial, InvitationId, PublicKey, Secret, Standing, Suite,
@@ -137,7 +137,10 @@ impl Gate {
         let admitted = self.admits(now, &peer, &wish);
         let chosen = Suite::choose(&self.config.suites, wish.suites).ok_or(Denial::NoCommonSuite);
         match admitted.and_then(|psk| Ok((psk, chosen?))) {
-            Ok((psk, suite)) => self.accept(now, from, theirs, handshake, peer, wish, &psk, suite),
+            Ok((psk, suite)) => {
+                let mark = *datagram.last_chunk()?;
+                self.accept(now, from, theirs, mark, handshake, peer, wish, &psk, suite)
+            }
             Err(why) => {
                 let mut payload = [0; DENIAL_PAYLOAD];
                 if let Some(first) = payload.first_mut() {
@@ -193,6 +196,7 @@ impl Gate {
         now: Duration,
         from: Address,
         theirs: u32,
+        mark: Mark,
         handshake: Handshake,
         peer: PublicKey,
         wish: Wish,
@@ -202,6 +206,14 @@ impl Gate {
         let id = self.session_for(peer, from, &wish)?;
         let wins = self.public() > peer;
         let session = self.sessions.get_mut(&id)?;
+        if session.heard.contains(&mark) {
+            // The same again, by the network or by somebody. The same answer, while it is waited for: new keys would put out of
+            // use those that the peer may have by now.
+            let known = session.answered.as_ref().filter(|a| a.mark == mark)?;
+            let response = known.response.clone();
+            self.transmit(from, response);
+            return Some(());
+        }
         if let Some(attempt) = &mut session.attempt {
             // Both ends began at once. One of the two handshakes is enough, and both ends know which: that of the
             // greater key, once it is known that the peer can be reached.
@@ -228,11 +240,14 @@ impl Gate {
         } else {
             Some(keys)
         };
-        let answered = Answered { generation, held, invitation: wish.invitation, from };
+        session.hear(mark);
+        let response = put(Kind::Response, theirs, &[&message]);
+        let answered =
+            Answered { generation, held, invitation: wish.invitation, from, mark, response: response.clone() };
         let over = session.answered.replace(answered).map(|a| a.generation.index);
         forget(&mut self.events, &mut self.by_index, id, over);
         self.by_index.insert(ours, id);
-        self.transmit(from, put(Kind::Response, theirs, &[&message]));
+        self.transmit(from, response);
         Some(())
     }
 

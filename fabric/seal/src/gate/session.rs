@@ -2,7 +2,7 @@
 
 use crate::{
     Address, Denial, Event, InvitationId, Keys, PublicKey, Sealer, Secret, SessionId, Suite, noise::Handshake,
-    sealer::Usage,
+    sealer::Usage, wire::TAG,
 };
 use std::{
     collections::VecDeque,
@@ -16,6 +16,13 @@ const WAIT_FIRST: Duration = Duration::from_millis(50);
 pub(super) const WAIT_LONGEST: Duration = Duration::from_secs(1);
 /// How long after the last one a handshake may begin without need.
 pub(super) const CALM: Duration = Duration::from_millis(500);
+
+/// First messages of a session that are known again. A peer makes none more often than every 50 ms, and a cookie that one needs is
+/// good for minutes at most; who repeats one that is older gets a response whose keys nobody confirms.
+const HEARD: usize = 64;
+
+/// What tells one first message from all others: the seal on it, which was checked.
+pub(super) type Mark = [u8; TAG];
 
 /// A session with a peer.
 pub(super) struct Session {
@@ -31,6 +38,8 @@ pub(super) struct Session {
     pub(super) answered: Option<Answered>,
     pub(super) current: Option<Generation>,
     pub(super) previous: Option<Generation>,
+    /// The last first messages that were answered.
+    pub(super) heard: VecDeque<Mark>,
     pub(super) denied: Option<Denial>,
     pub(super) tried: Option<Duration>,
     /// When time was last looked at.
@@ -58,6 +67,9 @@ pub(super) struct Answered {
     pub(super) held: Option<Keys>,
     pub(super) invitation: Option<InvitationId>,
     pub(super) from: Address,
+    /// What was answered, and the answer.
+    pub(super) mark: Mark,
+    pub(super) response: Vec<u8>,
 }
 
 /// Keys that were handed out.
@@ -120,10 +132,18 @@ impl Session {
             answered: None,
             current: None,
             previous: None,
+            heard: VecDeque::new(),
             denied: None,
             tried: None,
             looked: Duration::ZERO,
         }
+    }
+
+    pub(super) fn hear(&mut self, mark: Mark) {
+        if self.heard.len() >= HEARD {
+            self.heard.pop_front();
+        }
+        self.heard.push_back(mark);
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -125,7 +125,8 @@ fn class_downgrade_to_no_cipher() {
         (vec![Suite::Aes256Gcm], vec![Suite::ChaCha20Poly1305], None),
     ] {
         let config = |suites| GateConfig { suites, ..GateConfig::default() };
-        let mut pair = Pair { a: End::new(1, config(ours)), b: End::new(2, config(theirs)), now: ms(1000) };
+        let mut pair =
+            Pair { a: End::new(1, config(ours)), b: End::new(2, config(theirs)), now: ms(1000), twice: false };
         pair.b.gate.admit(pair.a.gate.public());
         pair.a.gate.open(pair.now, pair.b.gate.public(), pair.b.at).unwrap();
         pair.settle();

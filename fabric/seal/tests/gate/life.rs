@@ -98,6 +98,43 @@ fn keys_are_replaced_by_time_and_no_frame_is_lost() {
     assert_eq!((pair.a.gate.sessions(), pair.b.gate.sessions()), (1, 1));
 }
 
+/// Neither the first keys nor those that replace them are lost by it, not for a moment.
+#[test]
+fn every_datagram_of_a_handshake_may_come_twice() {
+    let mut pair = Pair::new(GateConfig { rekey_after: Duration::from_secs(10), ..GateConfig::default() });
+    pair.twice = true;
+    pair.a.gate.open(pair.now, pair.b.gate.public(), pair.b.at).unwrap();
+    pair.settle();
+    for _ in 0..1000 {
+        pair.talk();
+        pair.pass(ms(50));
+    }
+    assert!(pair.a.seen(|s| matches!(s, Seen::Keys(..))) >= 4, "keys were replaced: {:?}", pair.a.log);
+}
+
+/// Somebody keeps every first message and repeats all of them all the time.
+#[test]
+fn first_messages_repeated_for_ever_change_nothing() {
+    let mut pair = Pair::new(GateConfig { rekey_after: Duration::from_secs(10), ..GateConfig::default() });
+    pair.a.gate.open(pair.now, pair.b.gate.public(), pair.b.at).unwrap();
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..600 {
+        while let Some((from_a, transmit)) = pair.next() {
+            let is_first = from_a && transmit.bytes.len() == 144;
+            let _ = pair.deliver(from_a, transmit.bytes.clone());
+            kept.extend(is_first.then_some(transmit.bytes));
+            for bytes in &kept {
+                let _ = pair.deliver(true, bytes.clone());
+            }
+        }
+        pair.talk();
+        pair.now += ms(50);
+        pair.a.gate.handle_timeout(pair.now);
+        pair.b.gate.handle_timeout(pair.now);
+    }
+    assert!(kept.len() >= 3, "keys were replaced {} times", kept.len());
+}
+
 #[test]
 fn keys_are_replaced_by_bytes() {
     let mut pair = Pair::open(GateConfig { rekey_bytes: 1 << 20, ..GateConfig::default() });

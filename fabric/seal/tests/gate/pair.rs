@@ -136,12 +136,14 @@ pub struct Pair {
     pub a: End,
     pub b: End,
     pub now: Duration,
+    /// The network delivers everything the gates say twice.
+    pub twice: bool,
 }
 
 impl Pair {
     /// Two ends that know each other and have not talked.
     pub fn new(config: GateConfig) -> Pair {
-        let mut pair = Pair { a: End::new(1, config.clone()), b: End::new(2, config), now: ms(1000) };
+        let mut pair = Pair { a: End::new(1, config.clone()), b: End::new(2, config), now: ms(1000), twice: false };
         pair.a.gate.admit(pair.b.gate.public());
         pair.b.gate.admit(pair.a.gate.public());
         pair
@@ -173,6 +175,9 @@ impl Pair {
     /// Delivers all that the gates say.
     pub fn settle(&mut self) {
         while let Some((from_a, transmit)) = self.next() {
+            if self.twice {
+                let _ = self.deliver(from_a, transmit.bytes.clone());
+            }
             let _ = self.deliver(from_a, transmit.bytes);
         }
         self.a.take_events();

@@ -13,7 +13,7 @@ fn deny(pair: &mut Pair) -> (Option<Denial>, Option<Denial>) {
 
 fn strangers() -> Pair {
     let (a, b) = (End::new(1, GateConfig::default()), End::new(2, GateConfig::default()));
-    Pair { a, b, now: ms(1000) }
+    Pair { a, b, now: ms(1000), twice: false }
 }
 
 fn both(why: Denial) -> (Option<Denial>, Option<Denial>) {
@@ -171,7 +171,7 @@ fn two_guests_with_one_invitation_are_one_too_many() {
 fn without_a_common_cipher_there_is_no_session() {
     let (a, b) = ([Suite::ChaCha20Poly1305], [Suite::Aes256Gcm]);
     let config = |suites: &[Suite]| GateConfig { suites: suites.to_vec(), ..GateConfig::default() };
-    let mut pair = Pair { a: End::new(1, config(&a)), b: End::new(2, config(&b)), now: ms(1000) };
+    let mut pair = Pair { a: End::new(1, config(&a)), b: End::new(2, config(&b)), now: ms(1000), twice: false };
     pair.b.gate.admit(pair.a.gate.public());
     pair.a.gate.open(pair.now, pair.b.gate.public(), pair.b.at).unwrap();
     assert_eq!(deny(&mut pair), both(Denial::NoCommonSuite));

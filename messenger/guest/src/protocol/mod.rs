@@ -94,6 +94,23 @@ pub enum Request {
         /// The number it was held under.
         hold: u64,
     },
+    /// Let a port take and send nothing new, and close it when what was sent from it is settled: [`Done::Finished`].
+    Finish {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+    },
+    /// Look at what is in a port: [`Done::Contents`].
+    Look {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+    },
+    /// Find a node that can be reached, or this one: [`Done::Node`].
+    Find {
+        /// Its name or number.
+        node: String,
+    },
     /// Send the payload again to the targets of a settled ticket that gave no receipt: [`Done::Sent`]. Who has it gives its
     /// receipt and nothing else. The tickets of a guest that ended so last are remembered.
     Resend {
@@ -434,12 +451,42 @@ pub enum Done {
     },
     /// A watch.
     Watch(Watch),
+    /// A port is closed, or will be.
+    Finished(Finished),
+    /// What is in a port.
+    Contents(Contents),
+    /// A node.
+    Node {
+        /// Its number.
+        #[serde(with = "plain::node")]
+        node: NodeId,
+        /// Its name.
+        name: String,
+    },
     /// The slots of a ticket.
     Slots(Vec<Slot>),
     /// The members: the guest's own node first, then by number.
     Members(Vec<Member>),
     /// Numbers.
     Numbers(Numbers),
+}
+
+/// When a port that was finished closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Finished {
+    /// Nothing was under way: it is closed, and [`Told::Closed`] does not follow.
+    AtOnce,
+    /// When what was sent from it was settled: [`Told::Closed`] tells it.
+    Later,
+}
+
+/// What is in a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// Messages that wait.
+    pub waiting: u64,
+    /// Messages that its receiver took and holds.
+    pub held: u64,
 }
 
 /// What a daemon tells a guest. `Bye` and `Welcome` are the same in every version.

@@ -20,14 +20,17 @@ const NETWORK_TESTS: &str = "minet-tests";
 /// A test program: its package and target.
 type Program = (String, String);
 
-/// The tests that boot the image of the I/O processor.
-const MACHINE_TESTS: &str = "bare_machine::";
+/// The tests that build for a machine without an operating system, or boot the image of the I/O processor.
+const MACHINE_TESTS: [&str; 2] = ["bare_machine::", "bare::"];
 
 /// Builds and runs all tests. `lacking` says what an I/O processor lacks here, if anything.
 pub fn run(workspace: &Workspace, quick: bool, lacking: Option<String>, tally: &mut Tally) -> Result<()> {
     let mut minet = None;
     tally.check("build", || workspace.build_minet(false).map(|path| minet = Some(path)));
     let mut programs = HashMap::new();
+    // Tests compile C programs that are linked with it.
+    let library = workspace.cargo(&["build", "--package", "messenger-mps-c"]);
+    tally.check("build of the C library", || run_for(library, LONGEST).map(drop));
     tally.check("build of the tests", || built(workspace).map(|found| programs = found));
     let (Some(minet), false) = (minet, programs.is_empty()) else { return Ok(()) };
 
@@ -40,7 +43,7 @@ pub fn run(workspace: &Workspace, quick: bool, lacking: Option<String>, tally: &
         args.extend(["--", "--include-ignored"]);
         if let Some(lacking) = lacking {
             tally.skip("tests of an I/O processor", &lacking);
-            args.extend(["--skip", MACHINE_TESTS]);
+            args.extend(MACHINE_TESTS.iter().flat_map(|tests| ["--skip", tests]));
         }
     }
     let mut command = workspace.cargo(&args);

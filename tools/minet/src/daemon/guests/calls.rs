@@ -5,7 +5,8 @@ use super::{
     told::{head, slot},
 };
 use messenger::protocol::{
-    Call, Done, Envelope, Life, Member, Numbers, PortSpec, Request, Sent, Take, Ticket, To, Told, Wants, Watch,
+    Call, Contents, Done, Envelope, Finished, Life, Member, Numbers, PortSpec, Request, Sent, Take, Ticket, To, Told,
+    Wants, Watch,
 };
 use messenger_core::{
     Answer, Choice, Code, HoldId, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId,
@@ -70,6 +71,32 @@ impl Guests {
                 self.own(number, port)?;
                 node.exchange_mut().release_held(now, port, HoldId::from_u64(hold))?;
                 Done::Nothing
+            }
+            Request::Finish { port } => {
+                self.own(number, port)?;
+                let exchange = node.exchange_mut();
+                exchange.finish_port(now, port)?;
+                if exchange.port(port).is_some() {
+                    Done::Finished(Finished::Later)
+                } else {
+                    // The answer tells it, and nothing else does.
+                    self.receivers.remove(&port);
+                    if let Some(guest) = self.guests.get_mut(&number) {
+                        guest.forget_port(port);
+                    }
+                    Done::Finished(Finished::AtOnce)
+                }
+            }
+            Request::Look { port } => {
+                self.own(number, port)?;
+                let port = node.exchange().port(port).ok_or(Status::new(Code::BadHandle))?;
+                let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+                Done::Contents(Contents { waiting: count(port.depth().iter().sum()), held: count(port.held()) })
+            }
+            Request::Find { node: wanted } => {
+                let found = member(node, &wanted)?;
+                let name = node.member(found).map(|record| record.name.to_string()).unwrap_or(wanted);
+                Done::Node { node: found, name }
             }
             Request::Respond { ask, status, opcode, tag } => {
                 let answer = Answer { status, opcode, tag, origin: Agent::Api, ..Answer::new(payload) };
