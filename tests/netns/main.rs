@@ -15,6 +15,7 @@ mod hostile;
 mod iop;
 mod life;
 mod load;
+mod looks;
 mod media;
 mod messages;
 mod mps;

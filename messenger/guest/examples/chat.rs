@@ -11,7 +11,7 @@ type Failed = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failed> {
     let mut args = env::args().skip(1);
     let (Some(node), Some(name)) = (args.next(), args.next()) else { return Err("chat NODE NAME".into()) };
-    let mut guest = Guest::join(&Place { name: Some(node), ..Place::default() })?;
+    let guest = Guest::join(&Place { name: Some(node), ..Place::default() })?;
     let port = guest.open(&PortSpec { kind: Some("chat".into()), ..PortSpec::named(format!("chat/{name}")) })?;
     let all = To::Pattern("chat/* kind=chat".into());
     let (mut input, mut typed) = (io::stdin(), Vec::new());

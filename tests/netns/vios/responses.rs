@@ -219,7 +219,7 @@ fn both_are_waited_for_one_after_the_other() -> Result<()> {
     assert_eq!(a.response(&mut request, Some(SOON)).unwrap(), None);
     assert_eq!(
         (request.settled, a.resend(&mut request).unwrap().code),
-        (true, Code::BadHandle),
+        (true, Code::NotFound),
         "nothing is left to send"
     );
     Ok(())

@@ -9,6 +9,7 @@ mod client;
 mod laws;
 mod mesh;
 mod quality;
+mod trace;
 
 use crate::{
     cable::{Cable, Faults, Kind},

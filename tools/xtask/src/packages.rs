@@ -22,6 +22,7 @@ pub const NETWORK: &[Need] = &[
     ("scp", "openssh-client"),
     ("iperf3", "iperf3"),
     ("tcpdump", "tcpdump"),
+    ("tshark", "tshark"),
     ("dnsmasq", "dnsmasq-base"),
     ("busybox", "busybox"),
     ("ethtool", "ethtool"),

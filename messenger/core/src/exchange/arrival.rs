@@ -65,6 +65,7 @@ impl Exchange {
     /// A whole message, of another node or this one.
     fn handle_whole(&mut self, node: NodeId, arrived: Arrived) {
         let Arrived { meta, payload, too_large } = arrived;
+        self.trace_received(node, &meta, &payload);
         match meta.kind {
             Kind::Message if meta.to == PortId::NODE => self.serve(node, &meta, payload),
             Kind::Message => {
@@ -72,10 +73,12 @@ impl Exchange {
                 self.confirm(node, &meta, verdict);
             }
             Kind::Receipt => {
+                self.counts.receipts += 1;
                 let status = Status { code: Code::from_number(meta.sub.status), detail: meta.sub.detail };
                 self.handle_receipt(node, meta.transaction, meta.slot, status);
             }
             Kind::Response => {
+                self.counts.responses += 1;
                 let mut message = Received::new(node, &meta, payload);
                 // An answer is not answered, and not confirmed.
                 (message.ask, message.receipt) = (None, false);
@@ -101,13 +104,17 @@ impl Exchange {
             let asks = meta.flags.has(Flags::RESPONSE);
             return if asks { Err(Status::new(Code::Repeated)) } else { Ok(()) };
         }
+        let length = payload.len() as u64;
         let verdict = if too_large {
             Err(Status::with(Code::TooLarge, self.limits.message))
         } else {
             self.admit(node, meta, payload)
         };
         match verdict {
-            Ok(()) => self.counts.admitted += 1,
+            Ok(()) => {
+                self.counts.admitted += 1;
+                self.counts.admitted_bytes += length;
+            }
             Err(_) => self.counts.refused += 1,
         }
         if confirmed && let Some(peer) = self.peers.get_mut(&node) {
@@ -185,6 +192,12 @@ impl Exchange {
 
     /// Brings a message to its node's stream, or to this node at once.
     pub(crate) fn dispatch(&mut self, node: NodeId, outgoing: Outgoing) {
+        match outgoing.kind {
+            Kind::Receipt => self.counts.receipts_sent += 1,
+            Kind::Response => self.counts.responses_sent += 1,
+            _ => {}
+        }
+        self.trace_sent(None, node, &outgoing);
         self.launch(node, outgoing, Quality::Reliable);
     }
 

@@ -12,15 +12,17 @@
 
 mod arrival;
 mod peer;
+mod trace;
 mod transmit;
+mod view;
 
 use crate::{
     Incarnation, Limits, NodeId, PortId, Time,
     delivery::Delivery,
     limits::MESSAGE_COST,
     names::{Book, Watch},
-    path::Path,
-    port::{Mode, Port},
+    path::{Path, PathCounts},
+    port::{Mode, Port, PortCounts},
     status::{Code, Status},
     stream::Arrived,
     table::{Key, Table},
@@ -31,6 +33,8 @@ use alloc::{
     vec::Vec,
 };
 use peer::Peer;
+pub use trace::{TraceFilter, Traced};
+pub use view::StreamView;
 
 /// What happens at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +85,20 @@ pub struct Traffic {
     pub dropped: u64,
     /// Tickets made.
     pub tickets: u64,
+    /// Messages that were sent, one a target.
+    pub sent: u64,
+    /// Bytes of their payloads.
+    pub sent_bytes: u64,
+    /// Bytes of the payloads of stored messages.
+    pub admitted_bytes: u64,
+    /// Receipts that were sent, whatever they said.
+    pub receipts_sent: u64,
+    /// Receipts that came.
+    pub receipts: u64,
+    /// Responses that were sent.
+    pub responses_sent: u64,
+    /// Responses that came.
+    pub responses: u64,
 }
 
 /// The messages of a node; see the module's comment.
@@ -115,6 +133,18 @@ pub struct Exchange {
     pub(crate) untold: usize,
     arrived: VecDeque<Arrived>,
     pub(crate) counts: Traffic,
+    /// What ports and paths counted that are no more.
+    pub(crate) gone: Gone,
+    trace: Option<alloc::boxed::Box<trace::Trace>>,
+}
+
+/// What ports and paths counted that are no more: with those that are there it is what the node counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// Of ports.
+    pub ports: PortCounts,
+    /// Of paths.
+    pub paths: PathCounts,
 }
 
 /// Generations and epochs begin near their ends, so that wraps are met at once.
@@ -149,6 +179,8 @@ impl Exchange {
             untold: 0,
             arrived: VecDeque::new(),
             counts: Traffic::default(),
+            gone: Gone::default(),
+            trace: None,
         }
     }
 
@@ -167,6 +199,11 @@ impl Exchange {
     pub(crate) fn at(&mut self, now: Time) -> Result<(), Status> {
         self.now = self.now.max(now);
         if self.closed { Err(Status::new(Code::NotOpen)) } else { Ok(()) }
+    }
+
+    /// What ports and paths counted that are no more.
+    pub fn gone(&self) -> Gone {
+        self.gone
     }
 
     /// A number for a message that nobody waits for. It is no ticket's: bit 31 is set, and no ticket has such a place.

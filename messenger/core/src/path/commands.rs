@@ -116,6 +116,7 @@ impl Exchange {
     pub(crate) fn end_path(&mut self, id: PathId) {
         let Some(path) = self.paths.remove(id.key()) else { return };
         self.forget_statics(id);
+        self.gone.paths.add(path.counts);
         self.tell(Delivery::PathClosed { path: id, context: path.spec.context });
         if let Ok(port) = self.port_mut(path.spec.from) {
             port.paths.remove(&id);

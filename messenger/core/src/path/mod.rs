@@ -92,6 +92,15 @@ pub struct PathCounts {
     pub refused: u64,
 }
 
+impl PathCounts {
+    pub(crate) fn add(&mut self, other: PathCounts) {
+        self.sends += other.sends;
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+        self.refused += other.refused;
+    }
+}
+
 /// A path.
 #[derive(Clone, Debug)]
 pub struct Path {

@@ -47,19 +47,20 @@ impl Exchange {
     }
 
     /// Sends again to those targets of a settled ticket that gave no receipt, and to no others; one that had stored the
-    /// message and whose receipt was lost knows it again. Where the path means a name on nodes, the port of that name now is meant,
-    /// which may be another one than at the first try. The outcome's path may be replaced by an open one. Refusals as for [`Exchange::send`]; [`Code::NotFound`]: every target
-    /// gave its receipt.
+    /// message and whose receipt was lost knows it again. Where the first try found no port of a name on a node, the one that is there now
+    /// is meant. The outcome's path may be replaced by an open one. Refusals as for [`Exchange::send`]; [`Code::NotFound`]: every
+    /// target gave its receipt.
     pub fn resend(&mut self, now: Time, outcome: &Outcome, message: &Message) -> Result<Sent, Status> {
         self.at(now)?;
         let rest = outcome.slots.iter().enumerate().filter(|(_, s)| !s.receipted && s.status != Some(Status::GOOD));
         let path = self.path(outcome.path).ok_or(Status::new(Code::BadHandle))?;
         let (mut aims, mut first) = (Vec::new(), Vec::new());
         for (n, slot) in rest {
-            aims.push(match &path.spec.to {
-                Target::Nodes(_, name) | Target::Everywhere(name) => self.aim_at_node(slot.node, name),
-                Target::Port(..) | Target::Name(_) | Target::Pattern(_) => {
-                    (slot.node, slot.port.ok_or(Status::new(Code::NoPort)))
+            aims.push(match (slot.port, &path.spec.to) {
+                (Some(port), _) => (slot.node, Ok(port)),
+                (None, Target::Nodes(_, name) | Target::Everywhere(name)) => self.aim_at_node(slot.node, name),
+                (None, Target::Port(..) | Target::Name(_) | Target::Pattern(_)) => {
+                    (slot.node, Err(Status::new(Code::NoPort)))
                 }
             });
             first.push(outcome.identity(n));
@@ -142,6 +143,7 @@ impl Exchange {
             };
             let deadline = ticket.deadline;
             let key = self.tickets.insert(ticket).ok_or(Status::new(Code::Exhausted))?.to_u64();
+            self.counts.tickets += 1;
             self.timers.extend(deadline.map(|at| (at, Timer::Ticket(key))));
             Some(key)
         } else {
@@ -153,6 +155,8 @@ impl Exchange {
         let taken = aims.iter().filter(|(_, p)| p.is_ok()).count();
         path.counts.messages += taken as u64;
         path.counts.bytes += taken as u64 * message.payload.len() as u64;
+        self.counts.sent += taken as u64;
+        self.counts.sent_bytes += taken as u64 * message.payload.len() as u64;
         let targets = aims.len();
         for (n, (node, port)) in aims.into_iter().enumerate() {
             let slot = n as u16;
@@ -164,6 +168,7 @@ impl Exchange {
                     }
                     let number = transaction.unwrap_or_else(|| self.next_number());
                     let outgoing = outgoing(message, from, port, (number, slot), targets, again);
+                    self.trace_sent(Some(id), node, &outgoing);
                     self.launch(node, outgoing, message.quality);
                 }
                 (Err(status), Some(transaction)) => {

@@ -170,7 +170,9 @@ impl Exchange {
             self.refuse(*node, *transaction, *slot, id, refusal);
         }
         self.unname_port((self.me, id));
-        self.counts.dropped += port.depth().iter().sum::<usize>() as u64;
+        let dropped = port.depth().iter().sum::<usize>() as u64;
+        self.counts.dropped += dropped;
+        self.gone.ports.add(super::PortCounts { dropped: port.counts.dropped + dropped, ..port.counts });
         self.tell(Delivery::PortClosed { port: id, context: port.spec.context });
         self.wake_all();
     }

@@ -109,6 +109,16 @@ pub struct PortCounts {
     pub dropped: u64,
 }
 
+impl PortCounts {
+    pub(crate) fn add(&mut self, other: PortCounts) {
+        self.admitted += other.admitted;
+        self.bytes += other.bytes;
+        self.refused += other.refused;
+        self.taken += other.taken;
+        self.dropped += other.dropped;
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Area {
     messages: VecDeque<Received>,

@@ -1,4 +1,4 @@
-//! The bytes of a packet: header, sub-header, payload. PROTOCOL.md, section 13, has the tables.
+//! The bytes of a packet: header, sub-header, payload. PROTOCOL.md, section 14, has the tables.
 //!
 //! On the way between nodes the node's own message header stands in front of it (PROTOCOL.md, section 1); nobody but the two ends
 //! looks into a packet.

@@ -52,7 +52,7 @@ fn vectors() -> Vec<Vec<u8>> {
     lines.map(|line| digits(line).chunks(2).map(byte).collect()).collect()
 }
 
-/// `PROTOCOL 13.2`, `13.3`: header, sub-header and payload, byte for byte, both ways.
+/// `PROTOCOL 14.2`, `14.3`: header, sub-header and payload, byte for byte, both ways.
 ///
 /// Rows: VI-03, VI-05, VI-06, VI-08, VI-09, VI-11, VI-12, VI-13, VI-37.
 #[test]
@@ -70,7 +70,7 @@ fn packets_are_as_recorded() {
     assert_eq!(directed.header.transaction, response.header.transaction);
 }
 
-/// `PROTOCOL 13.4`: every field that means nothing is told by its name; nothing of the packet is used.
+/// `PROTOCOL 14.4`: every field that means nothing is told by its name; nothing of the packet is used.
 ///
 /// Rows: VI-17.
 #[test]

@@ -1,6 +1,6 @@
 //! The command line.
 
-use super::message_args::{Outgoing, RecvArgs, SendArgs, WatchArgs};
+use super::message_args::{BcastArgs, Outgoing, RecvArgs, SendArgs, TraceArgs, WatchArgs};
 use crate::{Cidr, SerialArg};
 use clap::{Parser, Subcommand, ValueHint};
 use std::{net::SocketAddr, path::PathBuf};
@@ -20,23 +20,29 @@ pub enum Command {
     /// Run a node: make its interface and join the fabric
     Run(Box<RunArgs>),
     /// Show the node itself
-    Status(At),
+    Status(Look),
     /// Show all members of the fabric
-    Nodes(At),
+    Nodes(Look),
     /// Show all links and why they are as they are
-    Links(At),
+    Links(Look),
     /// Show what happened of late: links, conduits, members
-    Events(At),
+    Events(Look),
     /// Show all ports
-    Ports(At),
+    Ports(Look),
     /// Show all counters
-    Stats(At),
+    Stats(StatsArgs),
+    /// Show all objects and queues: ports, paths, tickets that wait and since when, streams
+    Dump(Look),
+    /// Show messages, receipts and responses as they go through
+    Trace(TraceArgs),
     /// Show the node's I/O processors, or tell one what to do
     Iop(IopArgs),
     /// Measure the way to a member, beneath the interface
     Ping(PingArgs),
     /// Send a message to ports of any node
     Send(Box<SendArgs>),
+    /// Send a message to the ports of a name on all other nodes, and show each node's receipt
+    Bcast(BcastArgs),
     /// Send a request to ports of any node, and print their answers
     Call(Box<Outgoing>),
     /// Receive messages: open a port of this name and print what comes
@@ -154,6 +160,28 @@ pub struct At {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which daemon to ask, perhaps about another node.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Look {
+    /// Name or number of another node that is to answer
+    #[arg(long, value_name = "NODE")]
+    pub on: Option<String>,
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `minet stats`
+#[derive(Clone, Debug, clap::Args)]
+pub struct StatsArgs {
+    /// Begin all counters anew after showing them
+    #[arg(long, conflicts_with = "on")]
+    pub reset: bool,
+    /// Which
+    #[command(flatten)]
+    pub look: Look,
 }
 
 impl At {

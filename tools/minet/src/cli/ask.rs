@@ -1,40 +1,48 @@
 //! The sub-commands that ask a daemon.
 
 use super::{
-    args::{At, InviteArgs, IopCommand, OneIop, PingArgs, RevokeArgs},
-    print, table,
+    args::{At, InviteArgs, IopCommand, Look, OneIop, PingArgs, RevokeArgs, StatsArgs},
+    inspect, print, table,
 };
 use crate::control::{
-    Ask, Client, EventsReport, InviteReport, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport,
-    RevokeReport, StatsReport, StatusReport,
+    Ask, Client, DumpReport, EventsReport, Failure, InviteReport, IopWish, IopsReport, LinksReport, NodesReport,
+    PingReport, PortsReport, Request, RevokeReport, StatsReport, StatusReport, VERSION,
 };
+use messenger::{Guest, Message, To};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{process::ExitCode, thread, time::Duration};
 
+/// How long another node has to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 type Answer = Result<ExitCode, Box<dyn std::error::Error>>;
 
-pub(super) fn status(at: &At) -> Answer {
-    show::<StatusReport>(at, Ask::Status, table::status)
+pub(super) fn status(look: &Look) -> Answer {
+    look_at::<StatusReport>(look, Ask::Status, table::status)
 }
 
-pub(super) fn nodes(at: &At) -> Answer {
-    show::<NodesReport>(at, Ask::Nodes, table::nodes)
+pub(super) fn nodes(look: &Look) -> Answer {
+    look_at::<NodesReport>(look, Ask::Nodes, table::nodes)
 }
 
-pub(super) fn links(at: &At) -> Answer {
-    show::<LinksReport>(at, Ask::Links, table::links)
+pub(super) fn links(look: &Look) -> Answer {
+    look_at::<LinksReport>(look, Ask::Links, table::links)
 }
 
-pub(super) fn events(at: &At) -> Answer {
-    show::<EventsReport>(at, Ask::Events, table::events)
+pub(super) fn events(look: &Look) -> Answer {
+    look_at::<EventsReport>(look, Ask::Events, table::events)
 }
 
-pub(super) fn ports(at: &At) -> Answer {
-    show::<PortsReport>(at, Ask::Ports, table::ports)
+pub(super) fn ports(look: &Look) -> Answer {
+    look_at::<PortsReport>(look, Ask::Ports, table::ports)
 }
 
-pub(super) fn stats(at: &At) -> Answer {
-    show::<StatsReport>(at, Ask::Stats, table::stats)
+pub(super) fn stats(args: &StatsArgs) -> Answer {
+    look_at::<StatsReport>(&args.look, Ask::Stats { reset: args.reset }, table::stats)
+}
+
+pub(super) fn dump(look: &Look) -> Answer {
+    look_at::<DumpReport>(look, Ask::Dump, inspect::dump)
 }
 
 pub(super) fn iop(command: &IopCommand) -> Answer {
@@ -56,6 +64,26 @@ fn show<T: DeserializeOwned + Serialize>(at: &At, ask: Ask, human: impl Fn(&T) -
     let report: T = connect(at)?.ask(ask)?;
     print(&if at.json { json(&report)? } else { human(&report) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the own daemon, or another node by a message.
+fn look_at<T: DeserializeOwned + Serialize>(look: &Look, ask: Ask, human: impl Fn(&T) -> String) -> Answer {
+    let Some(node) = &look.on else { return show(&look.at, ask, human) };
+    let report: T = ask_node(&look.at, node, ask)?;
+    print(&if look.at.json { json(&report)? } else { human(&report) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask_node<T: DeserializeOwned>(at: &At, node: &str, ask: Ask) -> Result<T, Box<dyn std::error::Error>> {
+    let guest = Guest::join(&at.place())?;
+    let to = To::On { node: node.to_owned(), name: "minet/ask".to_owned() };
+    let message = Message::new(serde_json::to_vec(&Request { v: VERSION, ask })?);
+    let outcome = guest.call(&to, &message, PATIENCE)?;
+    let answer = outcome.answers.first().ok_or_else(|| format!("{node}: {}", outcome.status()))?;
+    match serde_json::from_slice(&answer.payload) {
+        Ok(Failure { error }) => Err(error.into()),
+        Err(_) => Ok(serde_json::from_slice(&answer.payload)?),
+    }
 }
 
 fn json(report: &impl Serialize) -> serde_json::Result<String> {

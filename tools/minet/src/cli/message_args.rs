@@ -92,6 +92,69 @@ pub struct SendArgs {
     pub message: Outgoing,
 }
 
+/// `minet bcast`
+#[derive(Clone, Debug, Args)]
+pub struct BcastArgs {
+    /// Name of the ports
+    #[arg(value_name = "NAME")]
+    pub port: String,
+    /// What it says [default: standard input]
+    pub text: Option<String>,
+    /// Which area of the ports it is for
+    #[arg(long, value_enum, default_value_t)]
+    pub priority: Urgency,
+    /// A number for the receivers
+    #[arg(long, default_value_t = 0)]
+    pub tag: u32,
+    /// Seconds to wait for receipts
+    #[arg(long, default_value_t = 5.0)]
+    pub timeout: f64,
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub at: At,
+}
+
+impl BcastArgs {
+    /// The same as a message that is confirmed.
+    pub fn send(&self) -> SendArgs {
+        let BcastArgs { port, text, priority, tag, timeout, at } = self.clone();
+        let target = Target { to: None, pattern: None, all: Some(port) };
+        SendArgs { confirm: true, message: Outgoing { text, target, on: None, priority, tag, timeout, at } }
+    }
+}
+
+/// `minet trace`
+#[derive(Clone, Debug, Args)]
+pub struct TraceArgs {
+    /// Only to or from this node
+    #[arg(long)]
+    pub node: Option<String>,
+    /// Only to or from ports of this name
+    #[arg(long)]
+    pub port: Option<String>,
+    /// Only what was sent to this name or pattern
+    #[arg(long, value_name = "NAME")]
+    pub path: Option<String>,
+    /// Only of this operation code
+    #[arg(long)]
+    pub opcode: Option<u16>,
+    /// End after so many messages
+    #[arg(long, short)]
+    pub count: Option<u64>,
+    /// End when nothing went through for so many seconds
+    #[arg(long)]
+    pub timeout: Option<f64>,
+    /// Bytes of each payload to take, at most 512
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(0..=512))]
+    pub snap: u16,
+    /// Write the messages to a capture file, too, for Wireshark with tools/wireshark/minet.lua
+    #[arg(long, value_hint = clap::ValueHint::FilePath)]
+    pub pcap: Option<std::path::PathBuf>,
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub at: At,
+}
+
 /// `minet recv`
 #[derive(Clone, Debug, Args)]
 pub struct RecvArgs {

@@ -234,7 +234,7 @@ fn ended(payload: &[u8], raw: bool) -> Vec<u8> {
 }
 
 /// Prints at once; whether anybody reads.
-fn write(bytes: &[u8]) -> std::io::Result<bool> {
+pub(super) fn write(bytes: &[u8]) -> std::io::Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
@@ -247,7 +247,7 @@ fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "minet: {text}");
 }
 
-fn seconds(seconds: f64, option: &str) -> Result<Duration, String> {
+pub(super) fn seconds(seconds: f64, option: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|e| format!("{option}: {e}"))
 }
 

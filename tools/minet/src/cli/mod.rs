@@ -2,10 +2,12 @@
 
 mod args;
 mod ask;
+mod inspect;
 mod keys;
 mod message_args;
 mod messages;
 mod table;
+mod trace;
 
 pub use args::{Args, Command};
 
@@ -56,6 +58,9 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Events(at) => ask::events(&at),
         Command::Ports(at) => ask::ports(&at),
         Command::Stats(at) => ask::stats(&at),
+        Command::Dump(at) => ask::dump(&at),
+        Command::Trace(args) => trace::trace(&args),
+        Command::Bcast(args) => messages::send(&args.send()),
         Command::Iop(iop) => ask::iop(&iop.command),
         Command::Ping(ping) => ask::ping(&ping),
         Command::Send(send) => messages::send(&send),

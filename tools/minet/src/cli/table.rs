@@ -6,7 +6,7 @@ use crate::control::{
 use std::fmt::Write;
 
 /// Columns as wide as their longest cell; the first row is the heading.
-fn columns(rows: &[Vec<String>]) -> String {
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)
         .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0))
@@ -23,15 +23,15 @@ fn columns(rows: &[Vec<String>]) -> String {
     out
 }
 
-fn heading<const N: usize>(cells: [&str; N]) -> Vec<String> {
+pub(super) fn heading<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_uppercase).into()
 }
 
-fn dash(text: Option<impl ToString>) -> String {
+pub(super) fn dash(text: Option<impl ToString>) -> String {
     text.map_or("-".into(), |t| t.to_string())
 }
 
-fn micros(us: Option<f64>) -> String {
+pub(super) fn micros(us: Option<f64>) -> String {
     dash(us.map(|us| format!("{us:.0}us")))
 }
 
@@ -174,6 +174,28 @@ pub(super) fn stats(r: &StatsReport) -> String {
         let numbers =
             [c.sent, c.sent_bytes, c.received, c.received_bytes, c.send_failed, c.malformed, c.doorbells, c.calls];
         rows.push([c.kind.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect());
+    }
+    out += &columns(&rows);
+    let mut rows = vec![heading(["link", "peer", "carrier", "sent", "received", "changes"])];
+    for l in &r.links {
+        let numbers = [l.sent, l.received, l.changes].map(|n| n.to_string());
+        let mut row = vec![l.id.to_string(), dash(l.peer.as_ref()), l.carrier.clone()];
+        row.extend(numbers);
+        rows.push(row);
+    }
+    out += &columns(&rows);
+    let mut rows = vec![heading(["port", "name", "stored", "bytes", "refused", "taken", "dropped", "wait"])];
+    for p in &r.ports {
+        let id = if p.id.is_empty() { "closed" } else { &p.id };
+        let numbers = [p.admitted, p.bytes, p.refused, p.taken, p.dropped, p.depth].map(|n| n.to_string());
+        rows.push([id.to_owned(), dash(p.name.as_ref())].into_iter().chain(numbers).collect());
+    }
+    out += &columns(&rows);
+    let mut rows = vec![heading(["path", "to", "sends", "messages", "bytes", "refused", "outstanding"])];
+    for p in &r.paths {
+        let id = if p.id.is_empty() { "closed" } else { &p.id };
+        let numbers = [p.sends, p.messages, p.bytes, p.refused, p.outstanding].map(|n| n.to_string());
+        rows.push([id.to_owned(), dash(p.to.as_ref())].into_iter().chain(numbers).collect());
     }
     out += &columns(&rows);
     for (name, n) in r.core.iter().filter(|(_, n)| **n > 0) {

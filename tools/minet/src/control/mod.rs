@@ -3,11 +3,16 @@
 //! A request is `{"v":1,"ask":"nodes"}`; an answer is the report itself or `{"error":"…"}`.
 
 mod client;
+mod inspect;
 mod report;
 mod request;
 mod server;
 
 pub use client::{Client, ClientError};
+pub use inspect::{
+    DumpPath, DumpPort, DumpReport, DumpSlot, DumpStream, DumpTicket, LinkStats, PathStats, PortStats, TraceEntry,
+    TraceReport,
+};
 pub use report::{
     CarrierReport, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport, LinkCount,
     LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport, SegmentReport,
@@ -37,7 +42,18 @@ pub enum Ask {
     /// What happened of late.
     Events,
     /// All counters.
-    Stats,
+    Stats {
+        /// They begin anew.
+        #[serde(default)]
+        reset: bool,
+    },
+    /// All objects and queues.
+    Dump,
+    /// Messages that go through. The trace ends when nobody asks for five seconds.
+    Trace {
+        /// Which; `None`: more of what this client asked for before.
+        filter: Option<TraceWish>,
+    },
     /// The node's I/O processors.
     Iops,
     /// Tells one of them something.
@@ -70,6 +86,22 @@ pub enum Ask {
         /// Which.
         member: String,
     },
+}
+
+/// Which messages are traced; what is `None` is not asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TraceWish {
+    /// To or from this node, by name or number.
+    pub node: Option<String>,
+    /// To or from a port of this name.
+    pub port: Option<String>,
+    /// Sent to this name or pattern.
+    pub path: Option<String>,
+    /// Of this opcode.
+    pub opcode: Option<u16>,
+    /// Bytes of each payload that are wanted, at most 512.
+    pub snap: usize,
 }
 
 /// What an I/O processor can be told.

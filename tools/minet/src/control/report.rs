@@ -1,5 +1,6 @@
 //! What the daemon answers. The same shapes are printed by `--json`.
 
+use super::{LinkStats, PathStats, PortStats};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -225,7 +226,16 @@ pub struct StatsReport {
     pub segments: Vec<SegmentReport>,
     /// Counters of every carrier.
     pub carriers: Vec<CarrierReport>,
-    /// Messages of the core that came to nothing, by reason.
+    /// Counters of every link.
+    #[serde(default)]
+    pub links: Vec<LinkStats>,
+    /// Counters of every path, and of those that are closed.
+    #[serde(default)]
+    pub paths: Vec<PathStats>,
+    /// Counters of every port, and of those that are closed.
+    #[serde(default)]
+    pub ports: Vec<PortStats>,
+    /// What the core counted of messages, and of those that came to nothing, by reason.
     pub core: BTreeMap<String, u64>,
 }
 

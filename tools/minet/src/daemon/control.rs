@@ -3,6 +3,7 @@
 mod answers;
 mod events;
 mod guests;
+mod looks;
 mod opening;
 mod pings;
 mod processors;
@@ -81,6 +82,9 @@ pub(super) struct Control {
     journal: Journal,
     paths: Paths,
     dirty: bool,
+    tracing: Option<looks::Tracing>,
+    /// Counters begin with these.
+    counted: Option<crate::control::StatsReport>,
 }
 
 impl Control {
@@ -121,6 +125,8 @@ impl Control {
             expire: Instant::now() + EXPIRE,
             paths: Paths::default(),
             dirty: true,
+            tracing: None,
+            counted: None,
         }
     }
 
@@ -153,6 +159,7 @@ impl Control {
     }
 
     fn start(&mut self, poll: &Poll) -> std::io::Result<()> {
+        self.open_ask_port();
         let registry = poll.registry();
         self.local.register(registry, Tokens::LISTENER, Tokens::WATCH)?;
         for (i, attached) in self.attached.iter().enumerate() {
@@ -208,7 +215,8 @@ impl Control {
         let media = self.media.timeout();
         let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
         let guests = self.guests.timeout();
-        [core, self.local.timeout(), pings, expire, paths, gate, media, iops, guests].into_iter().flatten().min()
+        let trace = self.trace_timeout();
+        [core, self.local.timeout(), pings, expire, paths, gate, media, iops, guests, trace].into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -288,6 +296,7 @@ impl Control {
             }
         }
         self.serve_guests();
+        self.end_trace();
         self.iops.handle_timeout(self.time());
         self.take_events(poll);
         self.serve_iops();
@@ -299,6 +308,7 @@ impl Control {
     fn follow_up(&mut self) {
         self.follow_sealing();
         self.tell_guests();
+        self.answer_nodes();
         self.send_all();
         if !std::mem::take(&mut self.dirty) {
             return;

@@ -6,6 +6,7 @@
 
 mod control;
 mod guests;
+mod inspect;
 mod interface;
 mod iops;
 mod journal;

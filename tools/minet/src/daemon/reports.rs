@@ -173,6 +173,15 @@ impl Reporter<'_> {
         ];
         let t = self.node.exchange().traffic();
         let traffic = [
+            ("messages-sent", t.sent),
+            ("message-bytes-sent", t.sent_bytes),
+            ("message-bytes-admitted", t.admitted_bytes),
+            ("receipts-sent", t.receipts_sent),
+            ("receipts", t.receipts),
+            ("responses-sent", t.responses_sent),
+            ("responses", t.responses),
+            ("no-such-port", t.no_port),
+            ("tracing", u64::from(self.node.exchange().is_tracing())),
             ("messages-admitted", t.admitted),
             ("messages-refused", t.refused),
             ("messages-late", t.late),
@@ -194,7 +203,8 @@ impl Reporter<'_> {
         });
         let core = core.into_iter().chain(traffic).chain(self.guests).chain(gate.into_iter().flatten());
         let core = core.map(|(name, n)| (name.to_owned(), n)).collect();
-        StatsReport { segments, carriers, core }
+        let (links, paths, ports) = (self.link_stats(), self.path_stats(), self.port_stats());
+        StatsReport { segments, carriers, links, paths, ports, core }
     }
 
     fn segment(&self, at: usize, attached: &Attached) -> SegmentReport {

@@ -522,7 +522,7 @@ fn the_last_receipt_is_told_before_the_answers() {
     assert!(matches!(told.last(), Some(Delivery::Settled(_) | Delivery::PathClosed { .. })), "{told:?}");
 }
 
-/// A node whose port is another one by now is sent the message again all the same.
+/// A node that had no such port at the first try, and has one now, is sent the message, too.
 #[test]
 fn a_resend_finds_the_port_of_the_name_anew() {
     let mut w = world(2);
@@ -537,4 +537,56 @@ fn a_resend_finds_the_port_of_the_name_anew() {
     w.at(1).resend(now, &outcome, &message).unwrap();
     w.carry();
     assert_eq!((statuses(&w.outcomes(1)[0]), w.messages(2).len()), (vec![Code::Good], 1));
+}
+
+/// Ten messages pass a filter, ten others do not; what is kept is bounded, and is nothing while nobody looks on. What ports and paths
+/// counted is what the node counted, also of those that are no more.
+///
+/// Rows: ST-2.
+#[test]
+fn what_goes_through_is_traced_and_counted() {
+    let mut w = world(2);
+    let (b, _other) = (w.open(2, "b"), w.open(2, "other"));
+    let (path, away) = (w.path(1, by_name("b")), w.path(1, by_name("other")));
+    let filter = crate::TraceFilter { port: Some(name("b")), snap: 3, ..Default::default() };
+    for _ in 0..5 {
+        w.send(1, path, &Message::new(&b"before"[..])).unwrap();
+    }
+    w.at(1).set_trace(Some(filter.clone()));
+    for _ in 0..10 {
+        w.send(1, path, &Message { opcode: 7, ..Message::new(&b"hello"[..]) }).unwrap();
+        w.send(1, away, &Message::new(&b"x"[..])).unwrap();
+    }
+    w.carry();
+    let traced = w.at(1).take_traced(100);
+    assert_eq!(traced.len(), 10);
+    assert!(traced.iter().enumerate().all(|(n, t)| t.number == n as u64 && t.sent && t.sub.opcode == 7));
+    assert_eq!((traced[0].to, traced[0].path.as_deref(), traced[0].length), (b, Some("b"), 5));
+    assert!(traced[0].wire.ends_with(b"hel") && !traced[0].wire.ends_with(b"hell"));
+    let header = crate::wire::Header::parse(&traced[0].wire).unwrap();
+    assert_eq!((header.source, header.destination, header.kind), (1, 2, crate::wire::Kind::Message));
+    for _ in 0..5_000 {
+        w.send(1, path, &Message::new(&b""[..])).unwrap();
+        w.carry();
+        w.messages(2);
+    }
+    let last = w.at(1).take_traced(usize::MAX);
+    assert_eq!((last.len(), last[0].number), (4_096, 5_010 - 4_096));
+    w.at(1).set_trace(None);
+    w.send(1, path, &Message::new(&b""[..])).unwrap();
+    assert!(!w.at(1).is_tracing() && w.at(1).take_traced(9).is_empty());
+    w.carry();
+    for closed in [false, true] {
+        if closed {
+            let now = w.now;
+            w.at(2).close_port(now, b).unwrap();
+            w.at(1).close_path(now, path).unwrap();
+        }
+        let (traffic, gone) = (w.at(2).traffic(), w.at(2).gone());
+        let ports: u64 = w.at(2).ports().map(|port| port.counts().admitted).sum();
+        assert_eq!((ports + gone.ports.admitted, traffic.admitted), (5_026, 5_026));
+        let (traffic, gone) = (w.at(1).traffic(), w.at(1).gone());
+        let sent: u64 = w.at(1).paths().map(|(_, path)| path.counts().messages).sum();
+        assert_eq!((sent + gone.paths.messages, traffic.sent), (5_026, 5_026));
+    }
 }

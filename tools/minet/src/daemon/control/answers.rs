@@ -2,13 +2,14 @@
 
 use super::Control;
 use crate::{
-    control::{Ask, Asked},
+    control::{Ask, Asked, StatsReport},
     daemon::{
         reports::{self, Reporter},
         sealing::{Sealing, Wanted},
     },
 };
-use mio::Poll;
+use mio::{Poll, Registry, Token};
+use serde::Serialize;
 
 /// What is said to who asks for what only a sealed node can do.
 const NOT_SEALED: &str = "this node has no key for UDP: nothing is sealed (`minet key new`, `trust.key`)";
@@ -17,24 +18,21 @@ impl Control {
     /// Answers what was asked over the control socket.
     pub(super) fn answer(&mut self, Asked { client, ask }: Asked, poll: &Poll) {
         let registry = poll.registry();
-        let reporter = Reporter {
-            config: &self.config,
-            node: &self.node,
-            wires: &self.wires,
-            attached: &self.attached,
-            lanes: &self.lanes,
-            inbox: &self.inbox,
-            gate: self.sealing.as_ref().map(Sealing::counts),
-            guests: self.guests.counts(),
-            now: self.clock.now(),
-        };
         match ask {
-            Ask::Status => self.server.answer(client, registry, &reporter.status()),
-            Ask::Nodes => self.server.answer(client, registry, &reporter.nodes()),
-            Ask::Links => self.server.answer(client, registry, &reporter.links()),
+            Ask::Status => self.show(client, registry, |r| r.status()),
+            Ask::Nodes => self.show(client, registry, |r| r.nodes()),
+            Ask::Links => self.show(client, registry, |r| r.links()),
             Ask::Events => self.server.answer(client, registry, &self.journal.report()),
-            Ask::Ports => self.server.answer(client, registry, &reporter.ports()),
-            Ask::Stats => self.server.answer(client, registry, &reporter.stats()),
+            Ask::Ports => self.show(client, registry, |r| r.ports()),
+            Ask::Dump => self.show(client, registry, |r| r.dump()),
+            Ask::Stats { reset } => {
+                let report = self.stats();
+                if reset {
+                    self.counted = Some(self.reporter().stats());
+                }
+                self.server.answer(client, registry, &report);
+            }
+            Ask::Trace { filter } => self.trace(client, filter, registry),
             Ask::Iops => self.server.answer(client, registry, &reports::iops(&self.iops)),
             Ask::Iop { iop, wish } => match self.command_iop(&iop, wish) {
                 Ok(report) => self.server.answer(client, registry, &report),
@@ -71,5 +69,32 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// What answers are made from.
+    pub(super) fn reporter(&self) -> Reporter<'_> {
+        Reporter {
+            config: &self.config,
+            node: &self.node,
+            wires: &self.wires,
+            attached: &self.attached,
+            lanes: &self.lanes,
+            inbox: &self.inbox,
+            gate: self.sealing.as_ref().map(Sealing::counts),
+            guests: self.guests.counts(),
+            now: self.clock.now(),
+        }
+    }
+
+    /// All counters since they were told to begin anew.
+    pub(super) fn stats(&self) -> StatsReport {
+        let now = self.reporter().stats();
+        // Two reports of one node can be compared.
+        self.counted.as_ref().and_then(|base| now.since(base).ok()).unwrap_or(now)
+    }
+
+    fn show<T: Serialize>(&mut self, client: Token, registry: &Registry, report: impl Fn(&Reporter<'_>) -> T) {
+        let report = report(&self.reporter());
+        self.server.answer(client, registry, &report);
     }
 }

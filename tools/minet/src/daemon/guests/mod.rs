@@ -13,10 +13,10 @@ mod told;
 use crate::socket::{Socket, may_ask};
 use guest::{Came, Guest};
 use messenger::protocol::Told;
-use messenger_core::{Answer, Code, Node, PortId, Status, Time};
+use messenger_core::{Answer, Code, Node, PortId, Received, Status, Time};
 use mio::{Interest, Registry, Token};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     io,
     path::Path,
     time::{Duration, Instant},
@@ -47,6 +47,8 @@ pub(super) struct Guests {
     numbers: u64,
     /// Had their turn, and may have more to say.
     hungry: BTreeSet<usize>,
+    /// What others asked the daemon itself.
+    asked: VecDeque<Received>,
     /// Were told something.
     told: BTreeSet<usize>,
     counts: Counts,
@@ -79,6 +81,7 @@ impl Guests {
             watches: 0,
             numbers: 0,
             hungry: BTreeSet::new(),
+            asked: VecDeque::new(),
             told: BTreeSet::new(),
             counts: Counts::default(),
         })
@@ -100,6 +103,11 @@ impl Guests {
             ("guests-malformed", malformed),
             ("guests-slow", slow),
         ]
+    }
+
+    /// The next message for the daemon itself.
+    pub(super) fn next_asked(&mut self) -> Option<Received> {
+        self.asked.pop_front()
     }
 
     /// When [`Guests::handle_timeout`] wants to be called.

@@ -80,8 +80,13 @@ impl Guests {
                 let told = Told::Seen { watch: Watch(context), change: seen };
                 (Some(number), told, None)
             }
-            // Guests' messages are held by their ports, and their paths last for one send.
-            Delivery::Message { .. } | Delivery::Path { .. } | Delivery::PathClosed { .. } | Delivery::NodeClosed => {
+            // Guests' messages are held by their ports: this is one for the daemon itself.
+            Delivery::Message { message, .. } => {
+                self.asked.push_back(message);
+                return;
+            }
+            // Guests' paths last for one send.
+            Delivery::Path { .. } | Delivery::PathClosed { .. } | Delivery::NodeClosed => {
                 return;
             }
         };
