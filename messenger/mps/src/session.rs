@@ -137,17 +137,21 @@ impl Inner {
     /// Has the daemon close the port when the sends of it are settled. `told`: the client is told, also when that is now.
     fn finish(self: &Arc<Self>, told: bool) -> Result<Closure, Error> {
         let session = Arc::clone(self);
-        let finished = self.mps.guest.finish(self.port, move |finished| {
-            session.life().state = State::Closed;
-            let status = if finished.is_ok() { Status::Success } else { Status::Lost };
-            if told || !matches!(finished, Ok(Finished::AtOnce)) {
-                session.tell(Event::CloseCompleted { filament: session.filament(), status });
-            }
+        let finished = self.mps.guest.finish(self.port, move |finished| match finished {
+            Ok(Finished::AtOnce) if !told => session.life().state = State::Closed,
+            Ok(_) => session.closed(Status::Success),
+            Err(_) => session.closed(Status::Lost),
         })?;
         Ok(match finished {
             Finished::AtOnce => Closure::Done,
             Finished::Later => Closure::Pending,
         })
+    }
+
+    /// A close that was pending is complete.
+    fn closed(&self, status: Status) {
+        self.life().state = State::Closed;
+        self.tell(Event::CloseCompleted { filament: self.filament(), status });
     }
 }
 
