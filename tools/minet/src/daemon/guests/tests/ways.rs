@@ -4,20 +4,20 @@ use super::*;
 use messenger::{Outcome, Received, Take, Wants};
 use std::sync::mpsc;
 
-fn to(name: &str) -> To {
+pub(super) fn to(name: &str) -> To {
     To::Name(name.into())
 }
 
-fn tagged(tag: u32) -> Message {
+pub(super) fn tagged(tag: u32) -> Message {
     Message { tag, ..Message::new(tag.to_le_bytes()) }
 }
 
-fn asking(text: &str) -> Message {
+pub(super) fn asking(text: &str) -> Message {
     Message { wants: Wants::Answer, ..Message::new(text) }
 }
 
 /// Waits until something is so, without a limit of its own but that of the test.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + SOON;
     while !is_so() {
         assert!(Instant::now() < end, "{what}");
