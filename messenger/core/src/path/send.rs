@@ -138,6 +138,7 @@ impl Exchange {
         } else {
             None
         };
+        self.introduce(id, &aims);
         let path = self.path_mut(id)?;
         path.tickets.extend(transaction);
         path.counts.sends += 1;

@@ -4,6 +4,7 @@
 //! [`Told::Done`] or [`Told::Refused`] with its number, in order; what happens besides is told when it does.
 
 mod frame;
+mod path;
 mod plain;
 
 pub use frame::{
@@ -11,8 +12,10 @@ pub use frame::{
     parse,
 };
 
+pub use path::{Choice, Path, PathCommand, PathInfo, PathSpec};
+
 use messenger_core::{
-    NodeId, PortId, Status,
+    Control, NodeId, PathState, PortId, Status,
     wire::{Agent, Priority},
 };
 use serde::{Deserialize, Serialize};
@@ -109,6 +112,15 @@ pub enum Request {
     Find {
         /// Its name or number.
         node: String,
+    },
+    /// Open a path that lasts: [`Done::Path`].
+    OpenPath(PathSpec),
+    /// Do something with a path of this guest.
+    Path {
+        /// Which.
+        path: Path,
+        /// What: [`Done::Nothing`], or [`Done::PathInfo`] for [`PathCommand::Ask`].
+        command: PathCommand,
     },
 }
 
@@ -224,6 +236,8 @@ pub enum To {
     },
     /// The port of a name on every other node that can be reached.
     Everywhere(String),
+    /// Whom a path of this guest's means.
+    Path(Path),
     /// One port by its number.
     Port(#[serde(with = "plain::node")] NodeId, #[serde(with = "plain::port")] PortId),
 }
@@ -319,6 +333,14 @@ pub struct Head {
     pub status: Status,
 }
 
+impl Head {
+    /// What a message of a path's own says of its path: that it opened, was quiesced, and so on. The path's number is the tag.
+    /// `None`: a message like any other.
+    pub fn control(&self) -> Option<Control> {
+        Control::of(self.origin.agent, self.opcode)
+    }
+}
+
 /// What became of a send at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
@@ -408,6 +430,10 @@ pub enum Done {
         /// Its name.
         name: String,
     },
+    /// A path.
+    Path(Path),
+    /// How a path is.
+    PathInfo(PathInfo),
 }
 
 /// When a port that was finished closed.
@@ -499,5 +525,18 @@ pub enum Told {
         /// Which.
         #[serde(with = "plain::port")]
         port: PortId,
+    },
+    /// A path is in another state.
+    PathChanged {
+        /// Which.
+        path: Path,
+        /// What it is in now.
+        #[serde(with = "plain::path_state")]
+        state: PathState,
+    },
+    /// A path is no more.
+    PathClosed {
+        /// Which.
+        path: Path,
     },
 }

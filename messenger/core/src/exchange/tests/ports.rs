@@ -141,7 +141,7 @@ fn who_passed_over_messages_is_told_of_the_next_one() {
     let now = w.now;
     let port = w.at(1).open_port(now, PortSpec { mode: Mode::Held, ..PortSpec::named(name("a")) }).unwrap();
     let path = w.path(1, by_name("a"));
-    let mut told_of = |w: &mut World, tag| {
+    let told_of = |w: &mut World, tag| {
         w.send(1, path, &Message { tag, ..Message::default() }).unwrap();
         w.told(1).into_iter().filter(|d| matches!(d, Delivery::Ready { .. })).count()
     };
@@ -160,7 +160,7 @@ fn a_held_message_keeps_its_room() {
     let spec = PortSpec { areas, mode: Mode::Held, life: Life::Persistent, ..PortSpec::named(name("a")) };
     let port = w.at(1).open_port(now, spec).unwrap();
     let path = w.path(1, by_name("a"));
-    let mut fits = |w: &mut World| {
+    let fits = |w: &mut World| {
         w.send(1, path, &Message::confirmed(&[7; 10][..])).unwrap();
         w.outcomes(1)[0].status().is_good()
     };

@@ -94,6 +94,8 @@ impl Guests {
                 let name = node.member(found).map(|record| record.name.to_string()).unwrap_or(wanted);
                 Done::Node { node: found, name }
             }
+            Request::OpenPath(spec) => self.open_path(number, spec, node, now)?,
+            Request::Path { path, command } => self.command_path(number, path, command, node, now)?,
             Request::Respond { ask, status, opcode, tag } => {
                 let answer = Answer { status, opcode, tag, origin: Agent::Api, ..Answer::new(payload) };
                 self.respond(number, ask, answer, node, now)?
@@ -115,7 +117,7 @@ impl Guests {
     }
 
     /// Refuses what is not the guest's.
-    fn own(&self, number: usize, port: PortId) -> Result<(), Status> {
+    pub(super) fn own(&self, number: usize, port: PortId) -> Result<(), Status> {
         let owns = self.receivers.get(&port) == Some(&number);
         if owns { Ok(()) } else { Err(Status::new(Code::BadHandle)) }
     }
@@ -168,7 +170,18 @@ impl Guests {
         if wants != Wants::Nothing && guest.tickets.len() >= TICKETS {
             return Err(Status::with(Code::Exhausted, TICKETS));
         }
-        let (to, choice) = target(to, node)?;
+        // A path that lasts was made before; any other lasts for this send.
+        let lasting = match &to {
+            To::Path(path) => {
+                let path = *guest.paths.get(&path.0).ok_or(Status::new(Code::BadHandle))?;
+                let begins = node.exchange().path(path).map(|path| path.spec().from);
+                if from != PortId::NODE && begins != Some(from) {
+                    return Err(Status::new(Code::Invalid));
+                }
+                Some(path)
+            }
+            _ => None,
+        };
         let message = Message {
             priority,
             quality: if datagram { Quality::Datagram } else { Quality::Reliable },
@@ -177,19 +190,26 @@ impl Guests {
             deadline: deadline_ms.map(Duration::from_millis),
             opcode,
             tag,
-            origin: origin.agent,
+            // What paths say of themselves is the daemon's to say.
+            origin: if origin.agent == Agent::Daemon { Agent::Api } else { origin.agent },
             origin_flags: origin.flags,
             origin_id: origin.id,
             context: number as u64,
             capacity: capacity.map(|most| most as usize),
             ..Message::new(payload)
         };
-        let exchange = node.exchange_mut();
-        let path = exchange.open_path(now, PathSpec { from, choice, ..PathSpec::to(to) })?;
-        let sent = exchange.send(now, path, &message);
-        // It closes when the ticket is settled; at once when there is none.
-        exchange.finish_path(now, path)?;
-        let sent = sent?;
+        let sent = match lasting {
+            Some(path) => node.exchange_mut().send(now, path, &message)?,
+            None => {
+                let (to, choice) = target(to, node)?;
+                let exchange = node.exchange_mut();
+                let path = exchange.open_path(now, PathSpec { from, choice, ..PathSpec::to(to) })?;
+                let sent = exchange.send(now, path, &message);
+                // It closes when the ticket is settled; at once when there is none.
+                exchange.finish_path(now, path)?;
+                sent?
+            }
+        };
         guest.tickets.extend(sent.ticket.map(|ticket| (ticket.to_u64(), ticket)));
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let ticket = sent.ticket.map(|ticket| Ticket(ticket.to_u64()));
@@ -247,9 +267,9 @@ impl Guests {
         if guest.watches.len() >= WATCHES {
             return Err(Status::with(Code::Exhausted, WATCHES));
         }
-        let watch = self.watches + 1;
+        let watch = self.numbers + 1;
         let id = node.exchange_mut().open_watch(now, Pattern::parse(pattern)?, watch)?;
-        self.watches = watch;
+        self.numbers = watch;
         guest.watches.insert(watch, id);
         self.watchers.insert(watch, number);
         Ok(Done::Watch(Watch(watch)))
@@ -288,7 +308,7 @@ fn port_spec(spec: &PortSpec) -> Result<messenger_core::PortSpec, Status> {
     })
 }
 
-fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
+pub(super) fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
     Ok(match to {
         To::Name(text) => (Target::Name(name(&text)?), Choice::First),
         To::On { node: wanted, name: text } => (Target::Nodes(vec![member(node, &wanted)?], name(&text)?), Choice::All),
@@ -299,6 +319,8 @@ fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
         To::Pattern(text) => (Target::Pattern(Pattern::parse(&text)?), Choice::All),
         To::Everywhere(text) => (Target::Everywhere(name(&text)?), Choice::All),
         To::Port(node, port) => (Target::Port(node, port), Choice::First),
+        // A path means what it means, and no other path does.
+        To::Path(_) => return Err(Status::new(Code::Invalid)),
     })
 }
 
