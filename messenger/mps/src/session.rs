@@ -31,6 +31,12 @@ pub(crate) type Callback = Box<dyn Fn(Event) -> Status + Send + Sync>;
 
 /// A session with synchronous services only. Clones are the same session, for any thread; when the last one is dropped and
 /// nothing is under way, the mailbox closes.
+///
+/// ```compile_fail,E0599
+/// fn send(session: &messenger_mps::SyncSession, descriptor: &messenger_mps::SendDescriptor) {
+///     let _ = session.send_async(descriptor);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SyncSession(Arc<Inner>);
 
