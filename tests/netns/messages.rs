@@ -15,12 +15,12 @@ use std::{
 };
 
 /// Runs `minet ARGS` at a node to its end, also when it fails.
-fn minet(node: &Node, args: &[&str]) -> Output {
+pub(super) fn minet(node: &Node, args: &[&str]) -> Output {
     node.command(args).stdin(Stdio::null()).output().unwrap()
 }
 
 /// What `minet ARGS --json` says line by line, and whether it went well.
-fn said(node: &Node, args: &[&str]) -> (Vec<Value>, bool) {
+pub(super) fn said(node: &Node, args: &[&str]) -> (Vec<Value>, bool) {
     let output = minet(node, &[args, &["--json"]].concat());
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -28,13 +28,13 @@ fn said(node: &Node, args: &[&str]) -> (Vec<Value>, bool) {
 }
 
 /// Starts `minet recv NAME ARGS --json` at a node and waits until `seer` knows the port.
-fn receiver(node: &Node, seer: &Node, name: &str, args: &[&str]) -> Result<Process> {
+pub(super) fn receiver(node: &Node, seer: &Node, name: &str, args: &[&str]) -> Result<Process> {
     let process = Process::spawn(node.command(&[&["recv", name, "--json"], args].concat()))?;
     knows(seer, name, node.name())?;
     Ok(process)
 }
 
-pub fn knows(seer: &Node, name: &str, owner: &str) -> Result<()> {
+pub(super) fn knows(seer: &Node, name: &str, owner: &str) -> Result<()> {
     eventually(SOON, &format!("{name} of {owner} at {}", seer.name()), || {
         let ports = seer.ask(&["ports"])?;
         let row = |row: &Value| row["port"] == name && row["node"] == owner;
@@ -43,7 +43,7 @@ pub fn knows(seer: &Node, name: &str, owner: &str) -> Result<()> {
 }
 
 /// Waits for the end of a receiver and gives what it received.
-fn received(mut process: Process) -> Result<(Vec<Value>, bool)> {
+pub(super) fn received(mut process: Process) -> Result<(Vec<Value>, bool)> {
     let status = process.wait(SOON)?.ok_or_else(|| Error::unexpected("the receiver runs on"))?;
     let lines = process.output()?.stdout;
     Ok((lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), status.success()))
@@ -68,7 +68,7 @@ fn over_all(what: impl Fn(&Node, &Node) -> Result<()>) -> Result<()> {
 }
 
 /// A number of `minet stats`: of the core.
-fn count(node: &Node, name: &str) -> Result<u64> {
+pub(super) fn count(node: &Node, name: &str) -> Result<u64> {
     Ok(node.ask(&["stats"])?["core"][name].as_u64().unwrap_or(0))
 }
 

@@ -172,6 +172,13 @@ pub enum Delivery {
         /// The answer.
         message: Received,
     },
+    /// Of a message that wants receipts and answers: no slot waits for a receipt any more, and some wait for an answer.
+    Confirmed {
+        /// Which ticket.
+        ticket: TicketId,
+        /// The message's own number of its client.
+        context: u64,
+    },
     /// Every slot of a ticket is settled. The ticket is no more.
     Settled(Outcome),
     /// A path changed.

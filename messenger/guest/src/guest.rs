@@ -1,5 +1,7 @@
 //! The guest's end of the connection.
 
+mod slots;
+
 use crate::{
     Answer, GuestError, Message, Outcome, Pending, Place, PortId, Received,
     inbox::{About, Then},
@@ -149,12 +151,16 @@ impl Guest {
     }
 
     fn transmit(&self, to: &To, message: &Message, then: Option<Then>) -> Result<Sent, GuestError> {
+        self.post(Request::Send(envelope(to, message)), message, then)
+    }
+
+    /// Hands a message over.
+    fn post(&self, request: Request, message: &Message, then: Option<Then>) -> Result<Sent, GuestError> {
         if message.payload.len() > PAYLOAD_MOST {
             return Err(GuestError::Refused(Status::with(Code::TooLarge, PAYLOAD_MOST)));
         }
-        let envelope = envelope(to, message);
-        let about = About::Send(envelope.from, then);
-        match self.line().ask(about, Request::Send(envelope), &message.payload)? {
+        let about = About::Send(message.from.unwrap_or(PortId::NODE), then);
+        match self.line().ask(about, request, &message.payload)? {
             (Done::Sent(sent), _) => Ok(sent),
             _ => Err(GuestError::Answer),
         }

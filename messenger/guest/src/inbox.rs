@@ -4,7 +4,7 @@ use crate::{
     GuestError, Outcome, PathState, PortId, Received, Replied, Take,
     line::Answered,
     port::Port,
-    protocol::{Change, Done, Finished, Path, Ticket, Told, Watch},
+    protocol::{Change, Done, Finished, Path, Slot, Ticket, Told, Watch},
     wait::{Object, Objects, Sign},
 };
 use std::{
@@ -73,7 +73,15 @@ pub(crate) enum Event {
 /// A ticket that nobody asked for yet.
 #[derive(Debug)]
 enum Pledge {
-    Open { from: PortId, replies: Vec<Replied>, then: Option<Then> },
+    Open {
+        from: PortId,
+        replies: Vec<Replied>,
+        then: Option<Then>,
+        /// No slot waits for a receipt.
+        confirmed: bool,
+        /// Nobody asks for it by its number any more.
+        loose: bool,
+    },
     Settled(Outcome),
 }
 
@@ -87,6 +95,8 @@ pub(crate) struct Inbox {
     tickets: BTreeMap<Ticket, Pledge>,
     /// Open tickets by the port they were sent from.
     sent_from: BTreeSet<(PortId, Ticket)>,
+    /// Answers to tickets that nobody asks for by their number.
+    loose: VecDeque<Replied>,
     changes: BTreeMap<Watch, VecDeque<Change>>,
     paths: BTreeMap<Path, VecDeque<PathState>>,
     notices: VecDeque<Notice>,
@@ -188,16 +198,27 @@ impl Inbox {
                 self.touch(Object::Path(path));
             }
             Told::Answer { ticket, slot, head } => {
-                if let Some(Pledge::Open { replies, .. }) = self.tickets.get_mut(&ticket) {
-                    replies.push(Replied { slot: usize::from(slot), head, payload });
+                let reply = Replied { slot: usize::from(slot), head, payload };
+                match self.tickets.get_mut(&ticket) {
+                    Some(Pledge::Open { loose: true, .. }) => self.loose.push_back(reply),
+                    Some(Pledge::Open { replies, .. }) => replies.push(reply),
+                    Some(Pledge::Settled(_)) | None => {}
+                }
+            }
+            Told::Confirmed { ticket } => {
+                if let Some(Pledge::Open { confirmed, .. }) = self.tickets.get_mut(&ticket) {
+                    *confirmed = true;
                 }
             }
             Told::Settled { ticket, slots } => {
-                let Some(Pledge::Open { from, replies, then }) = self.tickets.remove(&ticket) else { return };
+                let Some(Pledge::Open { from, replies, then, loose, .. }) = self.tickets.remove(&ticket) else {
+                    return;
+                };
                 self.sent_from.remove(&(from, ticket));
                 let outcome = Outcome { slots, answers: replies };
                 match then {
                     Some(then) => self.events.push_back(Event::Settled(then, Ok(outcome))),
+                    None if loose => {}
                     None => drop(self.tickets.insert(ticket, Pledge::Settled(outcome))),
                 }
                 self.touch(Object::Ticket(ticket));
@@ -246,7 +267,8 @@ impl Inbox {
             (About::Send(from, then), Ok((Done::Sent(sent), _))) => {
                 if let Some(ticket) = sent.ticket {
                     self.sent_from.insert((*from, ticket));
-                    let open = Pledge::Open { from: *from, replies: Vec::new(), then: then.take() };
+                    let (replies, then) = (Vec::new(), then.take());
+                    let open = Pledge::Open { from: *from, replies, then, confirmed: false, loose: false };
                     self.tickets.insert(ticket, open);
                 }
             }
@@ -342,6 +364,59 @@ impl Inbox {
             }
             Some(Pledge::Open { .. }) | None => Some(None),
         }
+    }
+
+    /// The next answer to a message. `Some(None)`: there is none any more.
+    pub(crate) fn next_reply(&mut self, ticket: Ticket) -> Option<Option<Replied>> {
+        match self.tickets.get_mut(&ticket) {
+            Some(Pledge::Open { replies, .. }) if replies.is_empty() => None,
+            Some(Pledge::Open { replies, .. }) => Some(Some(replies.remove(0))),
+            Some(Pledge::Settled(outcome)) if !outcome.answers.is_empty() => Some(Some(outcome.answers.remove(0))),
+            Some(Pledge::Settled(_)) | None => Some(None),
+        }
+    }
+
+    /// Whether a ticket is settled and its outcome was not taken.
+    pub(crate) fn is_settled(&self, ticket: Ticket) -> bool {
+        matches!(self.tickets.get(&ticket), Some(Pledge::Settled(_)))
+    }
+
+    /// Whether no slot of a ticket waits for a receipt.
+    pub(crate) fn is_confirmed(&self, ticket: Ticket) -> bool {
+        !matches!(self.tickets.get(&ticket), Some(Pledge::Open { confirmed: false, .. }))
+    }
+
+    /// The slots of a settled ticket.
+    pub(crate) fn slots(&self, ticket: Ticket) -> Option<Vec<Slot>> {
+        match self.tickets.get(&ticket) {
+            Some(Pledge::Settled(outcome)) => Some(outcome.slots.clone()),
+            Some(Pledge::Open { .. }) | None => None,
+        }
+    }
+
+    /// Nobody asks for a ticket by its number any more.
+    pub(crate) fn let_go(&mut self, ticket: Ticket) {
+        match self.tickets.get_mut(&ticket) {
+            Some(Pledge::Open { replies, loose, .. }) => {
+                *loose = true;
+                self.loose.extend(replies.drain(..));
+            }
+            Some(Pledge::Settled(outcome)) => {
+                self.loose.extend(outcome.answers.drain(..));
+                self.tickets.remove(&ticket);
+            }
+            None => {}
+        }
+    }
+
+    /// The next answer to a ticket that was let go.
+    pub(crate) fn loose_answer(&mut self) -> Option<Replied> {
+        self.loose.pop_front()
+    }
+
+    /// Whether a port has messages or was closed, or an answer to a ticket that was let go came.
+    pub(crate) fn has_news_of(&self, port: PortId) -> bool {
+        self.ports.get(&port).is_none_or(|port| port.ready) || !self.loose.is_empty()
     }
 
     /// Gives a ticket to a callback; gives the callback back when nothing is known of the ticket, or another one has it.

@@ -63,8 +63,8 @@ pub use messenger_core::{
 };
 pub use place::{FABRIC, Place, PlaceError, RUN_DIR};
 pub use protocol::{
-    Change, Choice, Contents, Finished, Head, Life, Origin, Path, PathInfo, PathSpec, PortSpec, Sent, Slot, Take,
-    Ticket, To, Wants, Watch,
+    Change, Choice, Contents, Finished, Head, Life, Member, Numbers, Origin, Path, PathInfo, PathSpec, PortSpec, Sent,
+    Slot, Take, Ticket, To, Wants, Watch,
 };
 pub use wait::Sign;
 pub use waitset::{WaitSet, Waitable};

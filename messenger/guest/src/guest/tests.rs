@@ -21,6 +21,7 @@ fn head(ask: Option<u64>) -> Head {
         opcode: 1,
         tag: 2,
         origin: Origin::default(),
+        receipt: false,
         transaction: 9,
         targets: 0,
         deadline_ms: 0,
@@ -65,8 +66,14 @@ fn done(number: u32, done: Done) -> (Told, Vec<u8>) {
 #[test]
 fn a_call_waits_for_its_own_answer_and_keeps_what_comes_between() {
     let (ticket, port) = (Ticket(7), PortId { index: 1, generation: 1 });
-    let slot =
-        Slot { node: NodeId::from_name("b"), node_name: "b".into(), port: None, status: Status::GOOD, stored: true };
+    let slot = Slot {
+        node: NodeId::from_name("b"),
+        node_name: "b".into(),
+        port: None,
+        status: Status::GOOD,
+        stored: true,
+        settled: true,
+    };
     let sent = Done::Sent(Sent { ticket: Some(ticket), targets: 1, taken: 1 });
     let (guest, daemon) = guest(vec![
         vec![done(1, Done::Port(port))],

@@ -6,6 +6,7 @@
 mod frame;
 mod path;
 mod plain;
+mod take;
 
 pub use frame::{
     FRAME_MOST, FrameError, Frames, GREETING_LEN, HEAD_MOST, PAYLOAD_MOST, VERSION, check_greeting, emit, greeting,
@@ -14,11 +15,14 @@ pub use frame::{
 
 pub use path::{Choice, Path, PathCommand, PathInfo, PathSpec};
 
+pub use take::Take;
+
 use messenger_core::{
     Control, NodeId, PathState, PortId, Status,
     wire::{Agent, Priority},
 };
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// A request with its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,51 +126,26 @@ pub enum Request {
         /// What: [`Done::Nothing`], or [`Done::PathInfo`] for [`PathCommand::Ask`].
         command: PathCommand,
     },
-}
-
-/// Which messages of a port are wanted, and how they are taken.
-///
-/// ```
-/// use messenger::Take;
-/// assert!(Take::any().wants(7) && Take::tagged(7).wants(7) && !Take::tagged(7).wants(8));
-/// // Tags whose highest bit is set, whatever the others are.
-/// assert!(Take::masked(1 << 31, 1 << 31).held().wants(1 << 31 | 5));
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Take {
-    /// What the tag must be, where the mask has ones.
-    pub tag: u32,
-    /// The bits of the tag that count.
-    pub mask: u32,
-    /// The message's room in its port stays taken until [`crate::Guest::release`].
-    pub held: bool,
-}
-
-impl Take {
-    /// Any message.
-    pub const fn any() -> Take {
-        Take { tag: 0, mask: 0, held: false }
-    }
-
-    /// A message with this tag.
-    pub const fn tagged(tag: u32) -> Take {
-        Take::masked(tag, u32::MAX)
-    }
-
-    /// A message whose tag has the bits of `tag` where `mask` has ones.
-    pub const fn masked(tag: u32, mask: u32) -> Take {
-        Take { tag, mask, held: false }
-    }
-
-    /// The same, held.
-    pub const fn held(self) -> Take {
-        Take { held: true, ..self }
-    }
-
-    /// Whether a tag is wanted.
-    pub const fn wants(self, tag: u32) -> bool {
-        (tag ^ self.tag) & self.mask == 0
-    }
+    /// Send the payload again to the targets of a settled ticket that gave no receipt: [`Done::Sent`]. Who has it gives its
+    /// receipt and nothing else. The tickets of a guest that ended so last are remembered.
+    Resend {
+        /// Which.
+        ticket: Ticket,
+        /// The message, as it was.
+        envelope: Envelope,
+    },
+    /// How the slots of a ticket that is not settled are now: [`Done::Slots`].
+    Slots {
+        /// Which.
+        ticket: Ticket,
+    },
+    /// The members of the fabric: [`Done::Members`].
+    Members,
+    /// Numbers that no other call gets, on no node, in no life: [`Done::Numbers`].
+    Numbers {
+        /// How many; at least one is given.
+        count: u32,
+    },
 }
 
 /// A ticket of this guest: what [`crate::Guest::settle`] waits for.
@@ -229,7 +208,7 @@ pub enum To {
     Pattern(String),
     /// The port of a name on each of some nodes.
     Nodes {
-        /// Their names or numbers.
+        /// Their names or numbers. A number of no member has a slot that says so; a name of none is refused.
         nodes: Vec<String>,
         /// The port's name.
         name: String,
@@ -252,6 +231,8 @@ pub enum Wants {
     Receipt,
     /// An answer of each target.
     Answer,
+    /// Both: [`Told::Confirmed`] tells of the last receipt, then the answers count.
+    Both,
 }
 
 /// Everything about a message to send but its payload.
@@ -320,6 +301,8 @@ pub struct Head {
     pub tag: u32,
     /// Who caused it.
     pub origin: Origin,
+    /// Its sender was promised a receipt.
+    pub receipt: bool,
     /// The transaction: no other message in the life of the sending node has it.
     pub transaction: u64,
     /// How many targets the send had; 0 for one.
@@ -368,6 +351,36 @@ pub struct Slot {
     pub status: Status,
     /// The node told that it stored the message, by a receipt or an answer; for a request without an answer nobody knows.
     pub stored: bool,
+    /// It is settled; a status says nothing before.
+    pub settled: bool,
+}
+
+/// A member of the fabric, as the guest's node knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its number.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// Its name.
+    pub node_name: String,
+    /// Its addresses on the fabric's segments.
+    pub addresses: Vec<IpAddr>,
+    /// It can be reached; otherwise it could be before.
+    pub up: bool,
+}
+
+/// Numbers that nobody else has: the node, its life, and `count` numbers from `first` on make each unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// The node that gave them.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// Its life.
+    pub life: u32,
+    /// The first one.
+    pub first: u64,
+    /// How many.
+    pub count: u32,
 }
 
 /// What a watch saw.
@@ -434,6 +447,12 @@ pub enum Done {
     Path(Path),
     /// How a path is.
     PathInfo(PathInfo),
+    /// The slots of a ticket.
+    Slots(Vec<Slot>),
+    /// The members: the guest's own node first, then by number.
+    Members(Vec<Member>),
+    /// Numbers.
+    Numbers(Numbers),
 }
 
 /// When a port that was finished closed.
@@ -538,5 +557,10 @@ pub enum Told {
     PathClosed {
         /// Which.
         path: Path,
+    },
+    /// Of a message that wants receipts and answers: no slot waits for a receipt any more.
+    Confirmed {
+        /// Its ticket.
+        ticket: Ticket,
     },
 }

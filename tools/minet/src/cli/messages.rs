@@ -7,7 +7,8 @@ use super::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use messenger::{
-    Answer, Change, Code, Guest, GuestError, Head, Life, Message, Outcome, PortId, PortSpec, Slot, Status, Tier, Wants,
+    Agent, Answer, Change, Code, Guest, GuestError, Head, Life, Message, Origin, Outcome, PortId, PortSpec, Slot,
+    Status, Tier, Wants,
 };
 use serde_json::{Value, json};
 use std::{
@@ -104,7 +105,8 @@ fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::err
             bytes
         }
     };
-    let message = Message { priority: args.priority.into(), tag: args.tag, ..Message::new(payload) };
+    let origin = Origin { agent: Agent::CommandLine, ..Origin::default() };
+    let message = Message { priority: args.priority.into(), tag: args.tag, origin, ..Message::new(payload) };
     Ok((guest, message, limit))
 }
 
@@ -187,10 +189,22 @@ fn told(head: &Head, payload: &[u8]) -> Value {
         "priority": head.priority as u8,
         "tag": head.tag,
         "opcode": head.opcode,
+        "origin": agent(head.origin.agent),
         "asks": head.ask.is_some(),
         "length": payload.len(),
         key: text,
     })
+}
+
+/// Who caused a message, in words.
+fn agent(agent: Agent) -> &'static str {
+    match agent {
+        Agent::Daemon => "daemon",
+        Agent::CommandLine => "command line",
+        Agent::Api => "program",
+        Agent::ThirdParty => "third party",
+        Agent::Other(_) => "other",
+    }
 }
 
 fn seen(change: &Change) -> Value {

@@ -1,15 +1,19 @@
 //! What guests want becomes commands to the core.
 
-use super::{Guests, told::head};
+use super::{
+    Guests,
+    told::{head, slot},
+};
 use messenger::protocol::{
-    Call, Contents, Done, Envelope, Finished, Life, PortSpec, Request, Sent, Take, Ticket, To, Told, Wants, Watch,
+    Call, Contents, Done, Envelope, Finished, Life, Member, Numbers, PortSpec, Request, Sent, Take, Ticket, To, Told,
+    Wants, Watch,
 };
 use messenger_core::{
-    Answer, Choice, Code, HoldId, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId,
-    Quality, Received, Status, Target, Time,
-    wire::{Agent, Scope},
+    Answer, Choice, Code, Control, HoldId, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload,
+    PortId, Quality, Received, Status, Target, Time,
+    wire::{Agent, Record, Scope},
 };
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// Ports of one guest.
 const PORTS: usize = 16_384;
@@ -112,6 +116,18 @@ impl Guests {
                 node.exchange_mut().cancel(now, id.ok_or(Status::new(Code::BadHandle))?)?;
                 Done::Nothing
             }
+            Request::Resend { ticket, envelope } => self.resend(number, ticket, envelope, payload, node, now)?,
+            Request::Slots { ticket: Ticket(ticket) } => {
+                let id = self.guests.get(&number).and_then(|guest| guest.tickets.get(&ticket).copied());
+                let found = id.and_then(|id| node.exchange().ticket(id)).ok_or(Status::new(Code::BadHandle))?;
+                Done::Slots(found.slots().iter().map(|s| slot(node, s)).collect())
+            }
+            Request::Members => Done::Members(members(node)),
+            Request::Numbers { count } => {
+                let (first, count) = (self.unique, count.max(1));
+                self.unique += u64::from(count);
+                Done::Numbers(Numbers { node: node.id(), life: node.incarnation().get(), first, count })
+            }
         };
         Ok((done, Vec::new()))
     }
@@ -162,58 +178,86 @@ impl Guests {
         node: &mut Node,
         now: Time,
     ) -> Result<Done, Status> {
-        let Envelope { to, from, priority, wants, datagram, capacity, deadline_ms, opcode, tag, origin } = envelope;
-        if from != PortId::NODE {
-            self.own(number, from)?;
-        }
-        let Some(guest) = self.guests.get_mut(&number) else { return Err(Status::new(Code::NotOpen)) };
-        if wants != Wants::Nothing && guest.tickets.len() >= TICKETS {
-            return Err(Status::with(Code::Exhausted, TICKETS));
-        }
+        let message = self.message(number, &envelope, payload)?;
         // A path that lasts was made before; any other lasts for this send.
-        let lasting = match &to {
+        let sent = match &envelope.to {
             To::Path(path) => {
+                let guest = self.guests.get(&number).ok_or(Status::new(Code::NotOpen))?;
                 let path = *guest.paths.get(&path.0).ok_or(Status::new(Code::BadHandle))?;
                 let begins = node.exchange().path(path).map(|path| path.spec().from);
-                if from != PortId::NODE && begins != Some(from) {
+                if envelope.from != PortId::NODE && begins != Some(envelope.from) {
                     return Err(Status::new(Code::Invalid));
                 }
-                Some(path)
+                node.exchange_mut().send(now, path, &message)?
             }
-            _ => None,
-        };
-        let message = Message {
-            priority,
-            quality: if datagram { Quality::Datagram } else { Quality::Reliable },
-            receipt: wants == Wants::Receipt,
-            response: wants == Wants::Answer,
-            deadline: deadline_ms.map(Duration::from_millis),
-            opcode,
-            tag,
-            // What paths say of themselves is the daemon's to say.
-            origin: if origin.agent == Agent::Daemon { Agent::Api } else { origin.agent },
-            origin_flags: origin.flags,
-            origin_id: origin.id,
-            context: number as u64,
-            capacity: capacity.map(|most| most as usize),
-            ..Message::new(payload)
-        };
-        let sent = match lasting {
-            Some(path) => node.exchange_mut().send(now, path, &message)?,
-            None => {
-                let (to, choice) = target(to, node)?;
+            _ => {
+                let (to, choice) = target(envelope.to, node)?;
                 let exchange = node.exchange_mut();
-                let path = exchange.open_path(now, PathSpec { from, choice, ..PathSpec::to(to) })?;
+                let path = exchange.open_path(now, PathSpec { from: envelope.from, choice, ..PathSpec::to(to) })?;
                 let sent = exchange.send(now, path, &message);
                 // It closes when the ticket is settled; at once when there is none.
                 exchange.finish_path(now, path)?;
                 sent?
             }
         };
-        guest.tickets.extend(sent.ticket.map(|ticket| (ticket.to_u64(), ticket)));
+        Ok(self.sent(number, sent))
+    }
+
+    fn resend(
+        &mut self,
+        number: usize,
+        Ticket(ticket): Ticket,
+        envelope: Envelope,
+        payload: Payload,
+        node: &mut Node,
+        now: Time,
+    ) -> Result<Done, Status> {
+        let message = Message { capacity: None, ..self.message(number, &envelope, payload)? };
+        let (to, choice) = target(envelope.to, node)?;
+        let ended = self.guests.get(&number).and_then(|guest| guest.ended.iter().find(|o| o.ticket.to_u64() == ticket));
+        let mut outcome = ended.cloned().ok_or(Status::new(Code::BadHandle))?;
+        let exchange = node.exchange_mut();
+        outcome.path = exchange.open_path(now, PathSpec { from: envelope.from, choice, ..PathSpec::to(to) })?;
+        let sent = exchange.resend(now, &outcome, &message);
+        exchange.finish_path(now, outcome.path)?;
+        Ok(self.sent(number, sent?))
+    }
+
+    /// What a guest wants to be sent, if it may.
+    fn message(&self, number: usize, envelope: &Envelope, payload: Payload) -> Result<Message, Status> {
+        if envelope.from != PortId::NODE {
+            self.own(number, envelope.from)?;
+        }
+        let guest = self.guests.get(&number).ok_or(Status::new(Code::NotOpen))?;
+        let (wants, agent) = (envelope.wants, envelope.origin.agent);
+        if wants != Wants::Nothing && guest.tickets.len() >= TICKETS {
+            return Err(Status::with(Code::Exhausted, TICKETS));
+        }
+        Ok(Message {
+            priority: envelope.priority,
+            quality: if envelope.datagram { Quality::Datagram } else { Quality::Reliable },
+            receipt: matches!(wants, Wants::Receipt | Wants::Both),
+            response: matches!(wants, Wants::Answer | Wants::Both),
+            deadline: envelope.deadline_ms.map(Duration::from_millis),
+            opcode: envelope.opcode,
+            tag: envelope.tag,
+            // What paths say of themselves is the daemon's to say.
+            origin: if Control::of(agent, envelope.opcode).is_some() { Agent::Api } else { agent },
+            origin_flags: envelope.origin.flags,
+            origin_id: envelope.origin.id,
+            context: number as u64,
+            capacity: envelope.capacity.map(|most| most as usize),
+            ..Message::new(payload)
+        })
+    }
+
+    fn sent(&mut self, number: usize, sent: messenger_core::Sent) -> Done {
+        if let Some(guest) = self.guests.get_mut(&number) {
+            guest.tickets.extend(sent.ticket.map(|ticket| (ticket.to_u64(), ticket)));
+        }
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let ticket = sent.ticket.map(|ticket| Ticket(ticket.to_u64()));
-        Ok(Done::Sent(Sent { ticket, targets: count(sent.targets), taken: count(sent.taken) }))
+        Done::Sent(Sent { ticket, targets: count(sent.targets), taken: count(sent.taken) })
     }
 
     fn receive(&mut self, number: usize, port: PortId, take: Take, node: &mut Node, now: Time) -> Carried {
@@ -313,7 +357,10 @@ pub(super) fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
         To::Name(text) => (Target::Name(name(&text)?), Choice::First),
         To::On { node: wanted, name: text } => (Target::Nodes(vec![member(node, &wanted)?], name(&text)?), Choice::All),
         To::Nodes { nodes, name: text } => {
-            let nodes = nodes.iter().map(|wanted| member(node, wanted)).collect::<Result<_, Status>>()?;
+            // A number of no member has a slot that says so.
+            let number = |text: &String| text.parse().ok().and_then(NodeId::new);
+            let found = |text: &String| member(node, text).or_else(|status| number(text).ok_or(status));
+            let nodes = nodes.iter().map(found).collect::<Result<_, Status>>()?;
             (Target::Nodes(nodes, name(&text)?), Choice::All)
         }
         To::Pattern(text) => (Target::Pattern(Pattern::parse(&text)?), Choice::All),
@@ -329,4 +376,19 @@ fn member(node: &Node, text: &str) -> Result<NodeId, Status> {
     let number: Option<u32> = text.parse().ok();
     let found = node.members().find(|record| &*record.name == text || number == Some(record.node.get()));
     found.map(|record| record.node).ok_or(Status::new(Code::NotFound))
+}
+
+/// All members: this node, then those that can be reached and those that could be before, by number.
+fn members(node: &Node) -> Vec<Member> {
+    let member = |record: &Record, up| {
+        let all = record.attachments.iter();
+        let v4 = all.clone().flat_map(|a| a.v4.iter().map(|ip| IpAddr::from(*ip)));
+        let v6 = all.flat_map(|a| a.v6.iter().map(|ip| IpAddr::from(*ip)));
+        let addresses = v4.chain(v6).collect();
+        Member { node: record.node, node_name: record.name.to_string(), addresses, up }
+    };
+    let up = node.members().map(|record| member(record, true));
+    let mut all: Vec<Member> = up.chain(node.departed().map(|record| member(record, false))).collect();
+    all.sort_by_key(|member| (member.node != node.id(), member.node));
+    all
 }

@@ -45,6 +45,8 @@ pub(super) struct Guests {
     watchers: BTreeMap<u64, usize>,
     /// Whose a path that lasts is.
     path_owners: BTreeMap<u64, usize>,
+    /// The next one of the numbers that are unique.
+    unique: u64,
     /// The last number of a watch or a path.
     numbers: u64,
     /// Had their turn, and may have more to say.
@@ -79,6 +81,7 @@ impl Guests {
             receivers: BTreeMap::new(),
             watchers: BTreeMap::new(),
             path_owners: BTreeMap::new(),
+            unique: 0,
             numbers: 0,
             hungry: BTreeSet::new(),
             told: BTreeSet::new(),
