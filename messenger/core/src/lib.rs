@@ -53,7 +53,7 @@ pub use message::{Answer, Message, Quality};
 pub use name::{Name, NameError};
 pub use names::{Change, Pattern, WatchId};
 pub use node::{Counts, Event, Node, NodeConfig, Pong};
-pub use path::{Choice, Path, PathCounts, PathId, PathSpec, PathState, Sent, Target};
+pub use path::{Choice, Control, Path, PathCounts, PathId, PathSpec, PathState, Sent, Target};
 pub use payload::{Memory, Payload};
 pub use port::{HoldId, Life, Mode, Port, PortCounts, PortSpec};
 pub use route::Route;

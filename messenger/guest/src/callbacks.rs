@@ -7,6 +7,7 @@ use crate::{
     message::respond,
     port::{Handler, Run},
     protocol::{Request, Ticket},
+    receive::taken,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -104,18 +105,21 @@ fn handle(line: &Line, port: PortId) {
     let begun = line.with(|inbox| {
         let handler = inbox.ports.get_mut(&port)?.handler.as_mut()?;
         handler.queued = false;
-        Some((handler.take, handler.run.take()?))
+        let (take, run) = (handler.take, handler.run.take()?);
+        Some((take, run, inbox.ports.get_mut(&port)?.stray(take)))
     });
-    let Some((take, mut run)) = begun else { return };
-    // A port that is gone meanwhile has nothing to be handled.
-    let asked = line.ask(About::Take(port), Request::Receive { port, take }, &[]);
-    let message = asked.and_then(|(done, payload)| received(port, done, payload)).ok().flatten();
+    let Some((take, mut run, stray)) = begun else { return };
+    let message = stray.map(|message| taken(line, take, message)).or_else(|| {
+        // A port that is gone meanwhile has nothing to be handled.
+        let asked = line.ask(About::Take(port), Request::Receive { port, take }, &[]);
+        asked.and_then(|(done, payload)| received(port, done, payload)).ok().flatten()
+    });
     let came = message.is_some();
     let failed = message.is_some_and(|message| fails(line, &mut run, message));
     line.with(|inbox| {
         let Some(known) = inbox.ports.get_mut(&port) else { return };
         known.failures += u64::from(failed);
-        let ready = known.ready;
+        let ready = known.ready || !known.strays.is_empty();
         if let Some(handler) = &mut known.handler
             && handler.run.is_none()
         {

@@ -13,10 +13,7 @@ use crate::{
 };
 use messenger_core::{Code, NodeId, Status};
 use std::{
-    os::{
-        fd::{AsFd, BorrowedFd},
-        unix::net::UnixStream,
-    },
+    os::unix::net::UnixStream,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -25,8 +22,7 @@ use std::{
 /// A process's place at its host's daemon; see the crate's example. Clones are the same guest, for any thread: calls
 /// of several threads do not wait for one another. What it opened goes when the last clone is dropped.
 ///
-/// Its descriptor becomes readable when something came that nobody waits for; then ask, with a time limit of zero. Before you
-/// wait for the descriptor, see that [`Guest::has_news`] says no. That is for guests of a single thread without callbacks.
+/// To wait for several things, and for descriptors beside them, there is [`crate::WaitSet`].
 #[derive(Clone, Debug)]
 pub struct Guest {
     seat: Arc<Seat>,
@@ -123,7 +119,12 @@ impl Guest {
     /// # Errors
     /// [`GuestError::Refused`]: it is not this guest's.
     pub fn close(&self, port: PortId) -> Result<(), GuestError> {
-        self.line().ask(About::Nothing, Request::Close { port }, &[]).map(drop)
+        self.line().with(|inbox| inbox.leave(port, true));
+        let done = self.line().ask(About::Nothing, Request::Close { port }, &[]);
+        if done.is_err() {
+            self.line().with(|inbox| inbox.leave(port, false));
+        }
+        done.map(drop)
     }
 
     /// Sends a message and does not wait.
@@ -244,22 +245,11 @@ impl Guest {
         Ok(())
     }
 
-    /// Something came already that was not asked for: a message, an outcome or a change.
-    pub fn has_news(&self) -> bool {
-        self.line().with(|inbox| inbox.has_news())
-    }
-
     fn port(&self, request: Request) -> Result<PortId, GuestError> {
         match self.line().ask(About::Nothing, request, &[])? {
             (Done::Port(port), _) => Ok(port),
             _ => Err(GuestError::Answer),
         }
-    }
-}
-
-impl AsFd for Guest {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.line().stream().as_fd()
     }
 }
 

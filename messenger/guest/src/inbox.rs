@@ -1,15 +1,19 @@
 //! What a guest was told, in the order it was told, and who waits for it. No message waits here: those are in their ports.
 
 use crate::{
-    GuestError, Outcome, PortId, Received, Replied, Take,
+    GuestError, Outcome, PathState, PortId, Received, Replied, Take,
     line::Answered,
     port::Port,
-    protocol::{Change, Done, Finished, Slot, Ticket, Told, Watch},
+    protocol::{Change, Done, Finished, Path, Slot, Ticket, Told, Watch},
+    wait::{Object, Objects, Sign},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
 };
+
+/// Notices that wait to be asked for; then the oldest is forgotten.
+const NOTICES: usize = 4_096;
 
 /// What is run when a ticket is settled.
 pub(crate) struct Then(pub(crate) Box<dyn FnOnce(Result<Outcome, GuestError>) + Send>);
@@ -29,13 +33,24 @@ impl fmt::Debug for Ending {
     }
 }
 
+/// What happened to a port that its guest did not do itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It is no more.
+    Closed(PortId),
+    /// Another node has its name now; it goes on without.
+    NameLost(PortId),
+}
+
 /// What a call is about, as far as its answer changes what is known.
 #[derive(Debug)]
 pub(crate) enum About {
     /// Nothing that is kept.
     Nothing,
-    /// Leaves a port.
+    /// Leaves or closes a port.
     Leave(PortId),
+    /// Nobody waits for the answer; the port, if it was to take a message.
+    Abandoned(Option<PortId>),
     /// Takes a message of a port.
     Take(PortId),
     /// Sends from a port.
@@ -83,7 +98,11 @@ pub(crate) struct Inbox {
     /// Answers to tickets that nobody asks for by their number.
     loose: VecDeque<Replied>,
     changes: BTreeMap<Watch, VecDeque<Change>>,
+    paths: BTreeMap<Path, VecDeque<PathState>>,
+    notices: VecDeque<Notice>,
     pub(crate) events: VecDeque<Event>,
+    /// Who is told when something is there to be asked for.
+    pub(crate) objects: Objects,
 }
 
 impl Inbox {
@@ -105,6 +124,42 @@ impl Inbox {
         self.calls.remove(&number)?.1
     }
 
+    /// Nobody waits for a call's answer any more; a message that comes with it waits for the next receive.
+    pub(crate) fn abandon(&mut self, number: u32) {
+        let Some((about, answer)) = self.calls.remove(&number) else { return };
+        let port = if let About::Take(port) = about { Some(port) } else { None };
+        match answer {
+            Some(answer) => self.keep_stray(port, answer),
+            None => drop(self.calls.insert(number, (About::Abandoned(port), None))),
+        }
+    }
+
+    fn keep_stray(&mut self, port: Option<PortId>, answer: Answered) {
+        if let (Some(id), Ok((done, payload))) = (port, answer)
+            && let Some(port) = self.ports.get_mut(&id)
+            && let Ok(Some(message)) = received(id, done, payload)
+        {
+            // The port is as it is; this one comes on top.
+            port.strays.push_back(message);
+            if port.tell_ready() {
+                self.events.push_back(Event::Port(id));
+            }
+            self.touch(Object::Port(id));
+        }
+    }
+
+    /// Its guest closes a port, or did not after all: it need not be told.
+    pub(crate) fn leave(&mut self, port: PortId, leaves: bool) {
+        if let Some(port) = self.ports.get_mut(&port) {
+            port.leaving = leaves;
+        }
+    }
+
+    /// How often receivers of a port were sent away.
+    pub(crate) fn canceled(&self, port: PortId) -> u64 {
+        self.ports.get(&port).map_or(0, |port| port.canceled)
+    }
+
     pub(crate) fn welcome(&mut self) -> Option<Told> {
         self.welcome.take()
     }
@@ -119,11 +174,28 @@ impl Inbox {
                 if port.tell_ready() {
                     self.events.push_back(Event::Port(id));
                 }
+                self.touch(Object::Port(id));
             }
             Told::Closed { port } => {
-                if let Some(ending) = self.ports.remove(&port).and_then(|port| port.ending) {
+                let known = self.ports.remove(&port);
+                let was_left = known.as_ref().is_none_or(|port| port.leaving);
+                if let Some(ending) = known.and_then(|port| port.ending) {
                     self.events.push_back(Event::Finished(ending, Ok(Finished::Later)));
+                } else if !was_left {
+                    self.notice(Notice::Closed(port));
                 }
+                self.touch(Object::Port(port));
+            }
+            Told::NameLost { port } => self.notice(Notice::NameLost(port)),
+            Told::PathChanged { path, state } => {
+                if let Some(states) = self.paths.get_mut(&path) {
+                    states.push_back(state);
+                    self.touch(Object::Path(path));
+                }
+            }
+            Told::PathClosed { path } => {
+                self.paths.remove(&path);
+                self.touch(Object::Path(path));
             }
             Told::Answer { ticket, slot, head } => {
                 let reply = Replied { slot: usize::from(slot), head, payload };
@@ -149,21 +221,29 @@ impl Inbox {
                     None if loose => {}
                     None => drop(self.tickets.insert(ticket, Pledge::Settled(outcome))),
                 }
+                self.touch(Object::Ticket(ticket));
             }
             Told::Seen { watch, change } => {
                 // What a closed watch saw before is not wanted any more.
                 if let Some(changes) = self.changes.get_mut(&watch) {
                     changes.push_back(change);
+                    self.touch(Object::Watch(watch));
                 }
             }
             Told::Welcome { .. } => self.welcome = Some(told),
-            Told::NameLost { .. } | Told::Bye { .. } => {}
+            Told::Bye { .. } => {}
         }
     }
 
     /// An answer came: what it changes is known from now on, whoever looks first.
     fn answered(&mut self, number: u32, answer: Answered) {
         let Some((about, place)) = self.calls.get_mut(&number) else { return };
+        if let About::Abandoned(port) = about {
+            let port = *port;
+            self.calls.remove(&number);
+            return self.keep_stray(port, answer);
+        }
+        let mut touched = None;
         match (&mut *about, &answer) {
             (_, Ok((Done::Port(port), _))) => {
                 self.ports.insert(*port, Port::default());
@@ -171,12 +251,17 @@ impl Inbox {
             (_, Ok((Done::Watch(watch), _))) => {
                 self.changes.insert(*watch, VecDeque::new());
             }
+            (_, Ok((Done::Path(path), _))) => {
+                self.paths.insert(*path, VecDeque::new());
+            }
             (About::Leave(port), Ok((Done::Nothing, _))) => {
                 self.ports.remove(port);
+                touched = Some(Object::Port(*port));
             }
-            (About::Take(port), Ok((Done::Message { more, .. } | Done::Empty { more }, _))) => {
-                if let Some(port) = self.ports.get_mut(port) {
+            (About::Take(id), Ok((Done::Message { more, .. } | Done::Empty { more }, _))) => {
+                if let Some(port) = self.ports.get_mut(id) {
                     port.ready = *more;
+                    touched = Some(Object::Port(*id));
                 }
             }
             (About::Send(from, then), Ok((Done::Sent(sent), _))) => {
@@ -189,6 +274,7 @@ impl Inbox {
             }
             (About::Finish(port, ending), Ok((Done::Finished(Finished::AtOnce), _))) => {
                 self.ports.remove(port);
+                touched = Some(Object::Port(*port));
                 let ending = ending.take().map(|ending| Event::Finished(ending, Ok(Finished::AtOnce)));
                 self.events.extend(ending);
             }
@@ -200,10 +286,59 @@ impl Inbox {
             _ => {}
         }
         *place = Some(answer);
+        touched.into_iter().for_each(|object| self.touch(object));
+        self.touch(Object::Call(number));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if self.notices.len() >= NOTICES {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(notice);
+        self.touch(Object::Notices);
+    }
+
+    /// What happened to ports, in order.
+    pub(crate) fn next_notice(&mut self) -> Option<Notice> {
+        let notice = self.notices.pop_front();
+        self.touch(Object::Notices);
+        notice
+    }
+
+    /// Who waits for an object looks at it.
+    pub(crate) fn touch(&mut self, object: Object) {
+        if self.objects.has(object) {
+            let sign = self.sign(object);
+            self.objects.touch(object, sign);
+        }
+    }
+
+    /// How an object is.
+    pub(crate) fn sign(&self, object: Object) -> Option<Sign> {
+        let ready = match object {
+            Object::Port(port) => {
+                self.ports.get(&port).map(|p| !p.is_all_handled() && (p.ready || !p.strays.is_empty()))
+            }
+            Object::Ticket(ticket) => match self.tickets.get(&ticket) {
+                Some(Pledge::Settled(_)) => Some(true),
+                Some(Pledge::Open { then: None, .. }) => Some(false),
+                Some(Pledge::Open { .. }) | None => None,
+            },
+            Object::Path(path) => self.paths.get(&path).map(|states| !states.is_empty()),
+            Object::Watch(watch) => self.changes.get(&watch).map(|changes| !changes.is_empty()),
+            Object::Notices => Some(!self.notices.is_empty()),
+            Object::Call(number) => self.calls.get(&number).map(|(_, answer)| answer.is_some()),
+        };
+        match ready {
+            Some(true) => Some(Sign::Ready),
+            Some(false) => None,
+            None => Some(Sign::Closed),
+        }
     }
 
     /// The connection is no more: who is to be told of tickets is told that.
     pub(crate) fn end(&mut self, why: &dyn Fn() -> GuestError) {
+        self.objects.wake_all();
         for pledge in self.tickets.values_mut() {
             if let Pledge::Open { then, .. } = pledge
                 && let Some(then) = then.take()
@@ -222,10 +357,11 @@ impl Inbox {
     pub(crate) fn outcome(&mut self, ticket: Ticket) -> Option<Option<Outcome>> {
         match self.tickets.get(&ticket) {
             Some(Pledge::Open { then: None, .. }) => None,
-            Some(Pledge::Settled(_)) => match self.tickets.remove(&ticket) {
-                Some(Pledge::Settled(outcome)) => Some(Some(outcome)),
-                _ => Some(None),
-            },
+            Some(Pledge::Settled(_)) => {
+                let taken = self.tickets.remove(&ticket);
+                self.touch(Object::Ticket(ticket));
+                if let Some(Pledge::Settled(outcome)) = taken { Some(Some(outcome)) } else { Some(None) }
+            }
             Some(Pledge::Open { .. }) | None => Some(None),
         }
     }
@@ -286,7 +422,10 @@ impl Inbox {
     /// Gives a ticket to a callback; gives the callback back when nothing is known of the ticket, or another one has it.
     pub(crate) fn settle_then(&mut self, ticket: Ticket, callback: Then) -> Result<(), Then> {
         match self.tickets.get_mut(&ticket) {
-            Some(Pledge::Open { then: then @ None, .. }) => *then = Some(callback),
+            Some(Pledge::Open { then: then @ None, .. }) => {
+                *then = Some(callback);
+                self.touch(Object::Ticket(ticket));
+            }
             Some(Pledge::Settled(_)) => {
                 if let Some(Some(outcome)) = self.outcome(ticket) {
                     self.events.push_back(Event::Settled(callback, Ok(outcome)));
@@ -305,21 +444,25 @@ impl Inbox {
 
     /// What a watch saw, in order. `Some(None)`: there is no such watch.
     pub(crate) fn change(&mut self, watch: Watch) -> Option<Option<Change>> {
-        match self.changes.get_mut(&watch) {
-            Some(changes) => changes.pop_front().map(Some),
-            None => Some(None),
-        }
+        let changes = self.changes.get_mut(&watch);
+        let Some(changes) = changes else { return Some(None) };
+        let change = changes.pop_front()?;
+        self.touch(Object::Watch(watch));
+        Some(Some(change))
     }
 
     pub(crate) fn forget_watch(&mut self, watch: Watch) {
         self.changes.remove(&watch);
+        self.touch(Object::Watch(watch));
     }
 
-    /// There is something to ask for.
-    pub(crate) fn has_news(&self) -> bool {
-        self.ports.values().any(|port| port.ready)
-            || self.tickets.values().any(|pledge| matches!(pledge, Pledge::Settled(_)))
-            || self.changes.values().any(|changes| !changes.is_empty())
+    /// What became of a path, in order. `Some(None)`: there is no such path, or not any more.
+    pub(crate) fn path_state(&mut self, path: Path) -> Option<Option<PathState>> {
+        let states = self.paths.get_mut(&path);
+        let Some(states) = states else { return Some(None) };
+        let state = states.pop_front()?;
+        self.touch(Object::Path(path));
+        Some(Some(state))
     }
 }
 

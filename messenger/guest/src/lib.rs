@@ -7,10 +7,12 @@
 //!
 //! It is *not* a node: names, streams and tickets are the daemon's, and this crate holds no queue or timer of messages. A
 //! [`Guest`] is a handle that is cloned for any thread. Its calls block, with a time limit where something may take long, and
-//! hinder no other thread's: whoever waits reads what comes for all of them. A guest without callbacks starts no thread.
+//! hinder no other thread's: whoever waits reads what comes for all of them. A guest that only blocks
+//! starts no thread; with the other ways it has one that always reads, and one for callbacks.
 //!
-//! There are several ways to be told: to block ([`Guest::receive`], [`Guest::settle`], [`Guest::change`]), and callbacks
-//! ([`Guest::on_message`], [`Guest::on_settled`]), which run one after another in a thread of the guest.
+//! There are four ways to be told: to block ([`Guest::receive`], [`Guest::settle`], [`Guest::change`]); callbacks
+//! ([`Guest::on_message`], [`Guest::on_settled`]), which run one after another in a thread of the guest; [`WaitSet`], a list of ports,
+//! tickets, paths, watches, times and descriptors that is itself a descriptor; and `Future` ([`Guest::receive_async`]).
 //!
 //! ```no_run
 //! use messenger::{Answer, Guest, Message, PortSpec, To};
@@ -37,25 +39,32 @@
 mod callbacks;
 mod closing;
 mod error;
+mod future;
 mod guest;
 mod inbox;
 mod line;
 mod message;
+mod paths;
 mod place;
 mod port;
 pub mod protocol;
 mod receive;
+mod wait;
+mod waitset;
 
 pub use error::GuestError;
+pub use future::{Later, Receiving};
 pub use guest::Guest;
-pub use inbox::Pending;
+pub use inbox::{Notice, Pending};
 pub use message::{Answer, Message, Outcome, Received, Replied};
 pub use messenger_core::{
-    Code, NodeId, PortId, Status, Tier,
+    Code, Control, NodeId, PathState, PortId, Status, Tier,
     wire::{Agent, Priority},
 };
 pub use place::{FABRIC, Place, PlaceError, RUN_DIR};
 pub use protocol::{
-    Change, Contents, Finished, Head, Life, Member, Numbers, Origin, PortSpec, Sent, Slot, Take, Ticket, To, Wants,
-    Watch,
+    Change, Choice, Contents, Finished, Head, Life, Member, Numbers, Origin, Path, PathInfo, PathSpec, PortSpec, Sent,
+    Slot, Take, Ticket, To, Wants, Watch,
 };
+pub use wait::Sign;
+pub use waitset::{WaitSet, Waitable};

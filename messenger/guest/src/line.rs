@@ -8,6 +8,7 @@ use crate::{
     GuestError,
     inbox::{About, Inbox},
     protocol::{Call, Done, FrameError, Frames, PAYLOAD_MOST, Request, Told, emit, parse},
+    wait::Object,
 };
 use messenger_core::Status;
 use rustix::{
@@ -19,6 +20,7 @@ use std::{
     net::Shutdown,
     os::{fd::OwnedFd, unix::net::UnixStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
     thread,
     time::{Duration, Instant},
 };
@@ -92,18 +94,24 @@ impl Line {
         })
     }
 
-    pub(crate) fn stream(&self) -> &UnixStream {
-        &self.stream
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that runs under the lock leaves it half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at what was told, or changes it; `look` says whether it did, and then who waits looks again.
+    /// Looks at what was told, or changes what no thread waits for.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Inbox) -> T) -> T {
-        look(&mut self.lock().inbox)
+        let mut state = self.lock();
+        let found = look(&mut state.inbox);
+        wake(state);
+        found
+    }
+
+    /// As [`Line::with`], unless the connection ended.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut Inbox) -> T) -> Result<T, GuestError> {
+        let mut state = self.lock();
+        let found = look(&mut state.inbox);
+        state.end.as_ref().map_or(Ok(found), |end| Err(end.error()))
     }
 
     /// Changes what waiting threads look at.
@@ -115,7 +123,28 @@ impl Line {
             let _ = rustix::io::write(&self.nudge, &1u64.to_ne_bytes());
         }
         self.told.notify_all();
+        wake(state);
         changed
+    }
+
+    /// Looks for what is wanted, or has the context's waker told when `object` was touched.
+    pub(crate) fn poll<T>(
+        &self,
+        object: Object,
+        context: &Context<'_>,
+        wanted: impl FnOnce(&mut Inbox) -> Option<T>,
+    ) -> Poll<Result<T, GuestError>> {
+        let mut state = self.lock();
+        let found = match (wanted(&mut state.inbox), &state.end) {
+            (Some(found), _) => Poll::Ready(Ok(found)),
+            (None, Some(end)) => Poll::Ready(Err(end.error())),
+            (None, None) => {
+                state.inbox.objects.wait(object, context.waker());
+                Poll::Pending
+            }
+        };
+        wake(state);
+        found
     }
 
     /// Makes a call and waits for its answer.
@@ -123,7 +152,11 @@ impl Line {
         let number = self.begin(about, request, payload)?;
         match self.wait(Some(Instant::now() + PATIENCE), |inbox| inbox.answer(number))? {
             Some(answer) => answer.map_err(GuestError::Refused),
-            None => Err(GuestError::Answer),
+            None => {
+                // A message that it brings is not to be lost.
+                self.change(|inbox| inbox.abandon(number));
+                Err(GuestError::Answer)
+            }
         }
     }
 
@@ -164,6 +197,7 @@ impl Line {
         let mut looked = false;
         loop {
             if let Some(found) = wanted(&mut state.inbox) {
+                wake(state);
                 return Ok(Some(found));
             }
             if let Some(end) = &state.end {
@@ -185,7 +219,8 @@ impl Line {
                         Err(end) => state.finish(end),
                     }
                     self.told.notify_all();
-                    state
+                    wake(state);
+                    self.lock()
                 }
                 (None, None) => self.told.wait(state).unwrap_or_else(PoisonError::into_inner),
                 (None, Some(left)) => self.told.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
@@ -244,6 +279,13 @@ impl Line {
         let worker = thread::Builder::new().name("guest-callbacks".into()).spawn(move || work(&worker));
         pump.and(worker).map(drop).map_err(GuestError::Io)
     }
+}
+
+/// Wakes who is to be woken, when nothing is locked any more.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let woken = state.inbox.objects.woken();
+    drop(state);
+    woken.into_iter().for_each(Waker::wake);
 }
 
 impl State {

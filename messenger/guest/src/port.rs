@@ -1,7 +1,7 @@
 //! What a guest knows of a port of its: whether to ask it for messages, and who waits for them.
 
 use crate::{Received, Status, Take, inbox::Ending};
-use std::fmt;
+use std::{collections::VecDeque, fmt};
 
 /// What is run for each message of a port.
 pub(crate) type Run = Box<dyn FnMut(Received) -> Result<(), Status> + Send>;
@@ -34,6 +34,10 @@ pub(crate) struct Port {
     /// Who waits, by number.
     receivers: Vec<(u64, Take)>,
     pub(crate) handler: Option<Handler>,
+    /// Messages that came for a receive which was given up; the next ones get them.
+    pub(crate) strays: VecDeque<Received>,
+    /// The guest closes it itself.
+    pub(crate) leaving: bool,
     /// Messages that its handlers did not want or broke at.
     pub(crate) failures: u64,
     /// Who is told when it is closed.
@@ -51,6 +55,12 @@ impl Port {
     /// A handler gets all messages, and nobody can receive.
     pub(crate) fn is_all_handled(&self) -> bool {
         self.handler.as_ref().is_some_and(|handler| handler.take.mask == 0)
+    }
+
+    /// A message that was given up and is wanted.
+    pub(crate) fn stray(&mut self, take: Take) -> Option<Received> {
+        let at = self.strays.iter().position(|message| take.wants(message.head.tag))?;
+        self.strays.remove(at)
     }
 
     /// Notes who waits.

@@ -5,17 +5,18 @@ use crate::{
     inbox::{About, Inbox, received},
     line::Line,
     protocol::Request,
+    wait::Object,
 };
 use std::time::{Duration, Instant};
 
 /// Why a receiver goes on.
-enum Step {
+pub(crate) enum Step {
     /// There may be a message; carries how often the port had news.
     Ask(Option<u64>),
-    /// It was sent away.
-    Canceled,
-    /// A handler has all messages.
-    Handled,
+    /// One is here that somebody gave up.
+    Stray(Box<Received>),
+    /// It was sent away, or a handler has all messages.
+    Refused(Code),
 }
 
 /// Who waits at a port, as long as it does.
@@ -78,13 +79,14 @@ impl Guest {
             Waiting { line, port, number, canceled }
         });
         // Who does not wait asks the daemon itself: what it said last may be on its way.
-        let (mut at_once, mut seen) = (limit == Some(Duration::ZERO), None);
+        let (at_once, mut seen) = (limit == Some(Duration::ZERO), None);
         loop {
-            let step = line.wait(end, |inbox| step(inbox, &waiting, seen, at_once))?;
+            let canceled = waiting.canceled;
+            let step = line.wait(end, |inbox| step(inbox, (port, take), canceled, seen, at_once))?;
             seen = match step {
                 Some(Step::Ask(news)) => news,
-                Some(Step::Canceled) => return Err(GuestError::Refused(Status::new(Code::Canceled))),
-                Some(Step::Handled) => return Err(GuestError::Refused(Status::new(Code::Busy))),
+                Some(Step::Stray(message)) => return Ok(Some(taken(line, take, *message))),
+                Some(Step::Refused(code)) => return Err(GuestError::Refused(code.into())),
                 None => return Ok(None),
             };
             let (done, payload) = line.ask(About::Take(port), Request::Receive { port, take }, &[])?;
@@ -92,7 +94,6 @@ impl Guest {
             if message.is_some() || at_once {
                 return Ok(message);
             }
-            at_once = false;
         }
     }
 
@@ -107,22 +108,49 @@ impl Guest {
     }
 
     /// Sends away who waits to receive from a port now: their calls end with [`Code::Canceled`]. Returns how many.
-    pub fn cancel_receives(&self, port: PortId) -> usize {
+    pub fn cancel_receives(&self, id: PortId) -> usize {
         self.line().change(|inbox| {
-            let Some(port) = inbox.ports.get_mut(&port) else { return 0 };
+            let Some(port) = inbox.ports.get_mut(&id) else { return 0 };
             port.canceled += 1;
-            port.receivers().len()
+            let count = port.receivers().len();
+            inbox.touch(Object::Port(id));
+            count
         })
     }
 }
 
-fn step(inbox: &mut Inbox, waiting: &Waiting<'_>, seen: Option<u64>, at_once: bool) -> Option<Step> {
+/// What a receiver does next, if anything.
+pub(crate) fn step(
+    inbox: &mut Inbox,
+    (id, take): (PortId, Take),
+    canceled: u64,
+    seen: Option<u64>,
+    at_once: bool,
+) -> Option<Step> {
     // The daemon says what is wrong with a port that is not known.
-    let Some(port) = inbox.ports.get(&waiting.port) else { return Some(Step::Ask(None)) };
-    match () {
-        () if port.is_all_handled() => Some(Step::Handled),
-        () if port.canceled != waiting.canceled => Some(Step::Canceled),
-        () if at_once || port.ready && seen != Some(port.news) => Some(Step::Ask(Some(port.news))),
-        () => None,
+    let Some(port) = inbox.ports.get_mut(&id) else { return Some(Step::Ask(None)) };
+    if port.is_all_handled() {
+        return Some(Step::Refused(Code::Busy));
     }
+    if port.canceled != canceled {
+        return Some(Step::Refused(Code::Canceled));
+    }
+    let (stray, news) = (port.stray(take), port.news);
+    let asks = at_once || port.ready && seen != Some(news);
+    if let Some(message) = stray {
+        inbox.touch(Object::Port(id));
+        return Some(Step::Stray(Box::new(message)));
+    }
+    asks.then_some(Step::Ask(Some(news)))
+}
+
+/// A message that another receive gave up, as this one wants it: held or not.
+pub(crate) fn taken(line: &Line, take: Take, mut message: Received) -> Received {
+    if !take.held
+        && let Some(hold) = message.hold.take()
+    {
+        // A connection that is gone holds nothing.
+        let _ = line.begin(About::Abandoned(None), Request::Release { port: message.port, hold }, &[]);
+    }
+    message
 }

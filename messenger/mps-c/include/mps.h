@@ -96,9 +96,7 @@ typedef uint32_t MpsEventKind;
 #endif // __cplusplus
 
 // A session, of which C sees nothing.
-typedef struct MpsSession {
-  uint8_t nothing[0];
-} MpsSession;
+typedef struct MpsSession MpsSession;
 
 // The handle of a session. It is a number that is never used again, and no address.
 typedef struct MpsSession *MpsHandle;
@@ -148,9 +146,6 @@ typedef struct MpsSendDescriptor {
   // The transaction, with MPS_ASYNCHRONOUS or without.
   uint32_t SequenceTag;
 } MpsSendDescriptor;
-
-// Every status.
-#define MpsStatus_ALL { MpsStatus_Success, MpsStatus_Pending, MpsStatus_InsufficientResources, MpsStatus_Invalid, MpsStatus_Exists, MpsStatus_NotOpen, MpsStatus_Closing, MpsStatus_DestinationInvalid, MpsStatus_BufferInvalid, MpsStatus_BufferInUse, MpsStatus_TooLarge, MpsStatus_NoMessage, MpsStatus_NotSupported, MpsStatus_NoConduit, MpsStatus_NoMailbox, MpsStatus_Full, MpsStatus_NodeDown, MpsStatus_Canceled, MpsStatus_Failed, MpsStatus_Lost, MpsStatus_Internal, }
 
 #ifdef __cplusplus
 extern "C" {

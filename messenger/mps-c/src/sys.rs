@@ -8,17 +8,14 @@ mod sessions;
 mod text;
 
 use crate::library::Library;
-use messenger_mps::{Error, Status};
+use messenger_mps::{Error, Exchange, SequenceTag, Status};
 use std::{
     ffi::c_void,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 /// A session, of which C sees nothing.
-#[repr(C)]
-pub struct MpsSession {
-    nothing: [u8; 0],
-}
+pub struct MpsSession;
 
 /// The handle of a session. It is a number that is never used again, and no address.
 pub type MpsHandle = *mut MpsSession;
@@ -26,8 +23,12 @@ pub type MpsHandle = *mut MpsSession;
 /// The bit of a sequence tag that says that its message is asynchronous. The other 31 are the transaction.
 pub const MPS_ASYNCHRONOUS: u32 = 0x8000_0000;
 
+const _: () = assert!(matches!(SequenceTag::from_number(MPS_ASYNCHRONOUS).exchange(), Exchange::Asynchronous));
+
 /// The transaction that means any.
 pub const MPS_ANY_TRANSACTION: u32 = 0xffff_ffff;
+
+const _: () = assert!(MPS_ANY_TRANSACTION > SequenceTag::MAX);
 
 /// What is to be sent, and where to.
 #[repr(C)]

@@ -31,6 +31,12 @@ pub(crate) type Callback = Box<dyn Fn(Event) -> Status + Send + Sync>;
 
 /// A session with synchronous services only. Clones are the same session, for any thread; when the last one is dropped and
 /// nothing is under way, the mailbox closes.
+///
+/// ```compile_fail,E0599
+/// fn send(session: &messenger_mps::SyncSession, descriptor: &messenger_mps::SendDescriptor) {
+///     let _ = session.send_async(descriptor);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SyncSession(Arc<Inner>);
 
@@ -137,17 +143,21 @@ impl Inner {
     /// Has the daemon close the port when the sends of it are settled. `told`: the client is told, also when that is now.
     fn finish(self: &Arc<Self>, told: bool) -> Result<Closure, Error> {
         let session = Arc::clone(self);
-        let finished = self.mps.guest.finish(self.port, move |finished| {
-            session.life().state = State::Closed;
-            let status = if finished.is_ok() { Status::Success } else { Status::Lost };
-            if told || !matches!(finished, Ok(Finished::AtOnce)) {
-                session.tell(Event::CloseCompleted { filament: session.filament(), status });
-            }
+        let finished = self.mps.guest.finish(self.port, move |finished| match finished {
+            Ok(Finished::AtOnce) if !told => session.life().state = State::Closed,
+            Ok(_) => session.closed(Status::Success),
+            Err(_) => session.closed(Status::Lost),
         })?;
         Ok(match finished {
             Finished::AtOnce => Closure::Done,
             Finished::Later => Closure::Pending,
         })
+    }
+
+    /// A close that was pending is complete.
+    fn closed(&self, status: Status) {
+        self.life().state = State::Closed;
+        self.tell(Event::CloseCompleted { filament: self.filament(), status });
     }
 }
 

@@ -52,8 +52,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Every status.
-    pub const ALL: [Status; 21] = [
+    const ALL: [Status; 21] = [
         Status::Success,
         Status::Pending,
         Status::InsufficientResources,
@@ -76,6 +75,11 @@ impl Status {
         Status::Lost,
         Status::Internal,
     ];
+
+    /// Every status.
+    pub fn all() -> impl Iterator<Item = Status> {
+        Status::ALL.into_iter()
+    }
 
     /// What it says, for a reader.
     pub const fn text(self) -> &'static str {
@@ -111,7 +115,7 @@ impl Status {
 
     /// The status of a number.
     pub fn from_number(number: u32) -> Option<Status> {
-        Status::ALL.iter().copied().find(|status| status.number() == number)
+        Status::all().find(|status| status.number() == number)
     }
 
     /// Whether it is done.

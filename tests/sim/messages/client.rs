@@ -107,7 +107,8 @@ impl Play {
             _ => Target::Name(name),
         };
         let choices = [Choice::First, Choice::RoundRobin, Choice::LocalRoundRobin, Choice::LocalBest, Choice::All];
-        let spec = PathSpec { from, to, choice: choices[rng.place(5)], hunt: rng.permille(500), context: 0 };
+        let spec =
+            PathSpec { from, to, choice: choices[rng.place(5)], hunt: rng.permille(500), announced: false, context: 0 };
         match self.w.stations[place].node.exchange_mut().open_path(now, spec) {
             Ok(path) => {
                 self.ledger.sums.opened += 1;

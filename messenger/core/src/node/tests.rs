@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     SegmentId, Transmit,
-    wire::{Flags, Refusal},
+    wire::{Flags, Hello, Refusal},
 };
 use std::{string::String, vec};
 
@@ -427,6 +427,48 @@ fn another_major_version_is_answered_and_counted() {
     assert_eq!(body, LinkBody::Refuse { why: Refusal::Version, versions: (1, 1) });
     w.run(Duration::from_secs(6));
     assert!(w.nodes[0].link(link).is_none(), "a stranger that never greets is forgotten");
+}
+
+/// Nodes of different releases meet in the version that both speak; with none in common it is said at once.
+///
+/// Rows: MP-48.
+#[test]
+fn nodes_that_speak_several_versions_meet_in_a_common_one() {
+    let greet = |versions: (u8, u8)| {
+        let mut w = World::new(2);
+        w.connect(1, 2, 10);
+        let [(_, at_1), (_, at_2)] = w.cables[0].ends;
+        // What node 1 says until both are quiet, as one of another release would say it.
+        loop {
+            let (mut quiet, now) = (true, w.now);
+            while let Some(Transmit { bytes, .. }) = w.nodes[0].poll_transmit() {
+                quiet = false;
+                let mut other = bytes[..16].to_vec();
+                match LinkBody::parse(&bytes[16..]).unwrap() {
+                    LinkBody::Hello(hello) => LinkBody::Hello(Hello { versions, ..hello }).emit(&mut other),
+                    _ => other = bytes,
+                }
+                w.nodes[1].handle_message(now, at_2, &other);
+            }
+            while let Some(Transmit { bytes, .. }) = w.nodes[1].poll_transmit() {
+                quiet = false;
+                w.nodes[0].handle_message(now, at_1, &bytes);
+            }
+            while let Some(event) = w.nodes[1].poll_event() {
+                w.seen.push((2, event));
+            }
+            if quiet {
+                return (w.members(2), w.seen);
+            }
+        }
+    };
+    for versions in [(1, 1), (1, 2), (0, 9)] {
+        assert_eq!(greet(versions).0, [1, 2], "{versions:?}");
+    }
+    for versions in [(2, 2), (9, 9), (0, 0)] {
+        let (members, seen) = greet(versions);
+        assert_eq!(members, [2], "{versions:?}: {seen:?}");
+    }
 }
 
 #[test]

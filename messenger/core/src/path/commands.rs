@@ -1,6 +1,6 @@
 //! What is done with paths.
 
-use super::{Path, PathCounts, PathId, PathSpec, PathState};
+use super::{Control, Path, PathCounts, PathId, PathSpec, PathState};
 use crate::{
     PortId, Time,
     delivery::Delivery,
@@ -26,7 +26,7 @@ impl Exchange {
     }
 
     /// Opens a path. Refusals: [`Code::NotFound`] (nobody is meant, and it does not hunt), [`Code::BadHandle`] (the port it
-    /// begins at), [`Code::Closing`], [`Code::Exhausted`], [`Code::NotOpen`].
+    /// begins at), [`Code::Closing`], [`Code::Exhausted`], [`Code::NotOpen`], [`Code::WouldBlock`] (those it means cannot be told).
     pub fn open_path(&mut self, now: Time, spec: PathSpec) -> Result<PathId, Status> {
         self.at(now)?;
         let matches = if spec.to.is_found_by_name() { self.means(&spec.to).len() } else { 1 };
@@ -42,6 +42,7 @@ impl Exchange {
             spec,
             closing: false,
             matches,
+            known: BTreeSet::new(),
             turn: 0,
             tickets: BTreeSet::new(),
             counts: PathCounts::default(),
@@ -50,33 +51,42 @@ impl Exchange {
         if let Ok(port) = self.port_mut(from) {
             port.paths.insert(id);
         }
+        self.announce_opening(now, id)?;
         Ok(id)
     }
 
-    /// Lets nothing new in; what is under way finishes. Refusal: [`Code::BadHandle`].
+    /// Lets nothing new in; what is under way finishes. Refusals: [`Code::BadHandle`], [`Code::WouldBlock`] (those it means cannot
+    /// be told).
     pub fn quiesce_path(&mut self, now: Time, id: PathId) -> Result<(), Status> {
         self.at(now)?;
-        self.path_mut(id)?;
-        self.enter(id, PathState::Quiesced);
-        Ok(())
-    }
-
-    /// Lets messages in again. Refusal: [`Code::BadHandle`].
-    pub fn enable_path(&mut self, now: Time, id: PathId) -> Result<(), Status> {
-        self.at(now)?;
-        if self.path_mut(id)?.state == PathState::Quiesced {
-            self.enter_by_matches(id);
+        if self.path_mut(id)?.state != PathState::Quiesced {
+            self.may_announce(id)?;
+            self.enter(id, PathState::Quiesced);
+            self.announce(id, Control::Quiesced);
         }
         Ok(())
     }
 
-    /// Settles all that is under way with [`Code::Reset`]; then the path is as if it were opened now. Refusal:
-    /// [`Code::BadHandle`].
+    /// Lets messages in again. Refusals as for [`Exchange::quiesce_path`].
+    pub fn enable_path(&mut self, now: Time, id: PathId) -> Result<(), Status> {
+        self.at(now)?;
+        if self.path_mut(id)?.state == PathState::Quiesced {
+            self.may_announce(id)?;
+            self.enter_by_matches(id);
+            self.announce(id, Control::Enabled);
+        }
+        Ok(())
+    }
+
+    /// Settles all that is under way with [`Code::Reset`]; then the path is as if it were opened now. Refusals
+    /// as for [`Exchange::quiesce_path`].
     pub fn reset_path(&mut self, now: Time, id: PathId) -> Result<(), Status> {
         self.at(now)?;
         self.path_mut(id)?;
+        self.may_announce(id)?;
         self.settle_path(id, Status::new(Code::Reset));
         self.enter_by_matches(id);
+        self.announce(id, Control::Reset);
         Ok(())
     }
 
@@ -117,6 +127,7 @@ impl Exchange {
         let Some(path) = self.paths.remove(id.key()) else { return };
         self.forget_statics(id);
         self.gone.paths.add(path.counts);
+        self.announce_to(id, path.spec.from, path.known.into_iter().collect(), Control::Closed);
         self.tell(Delivery::PathClosed { path: id, context: path.spec.context });
         if let Ok(port) = self.port_mut(path.spec.from) {
             port.paths.remove(&id);

@@ -13,10 +13,12 @@
 //! port by number, to a list of nodes or to everywhere always has a target. Quiesced paths take nothing new; what is under way
 //! finishes. A closed path is no more.
 
+mod announce;
 mod commands;
 mod send;
 mod target;
 
+pub use announce::Control;
 pub use send::Sent;
 pub use target::{Choice, Target};
 
@@ -31,6 +33,11 @@ pub struct PathId(u64);
 impl PathId {
     pub(crate) fn of(key: Key) -> PathId {
         PathId(key.to_u64())
+    }
+
+    /// What the tag of the path's own messages is: of no other open path of its node.
+    pub const fn number(self) -> u32 {
+        self.0 as u32
     }
 
     pub(crate) fn key(self) -> Key {
@@ -68,6 +75,8 @@ pub struct PathSpec {
     pub choice: Choice,
     /// It waits for a target to appear, now and whenever it lost the last one.
     pub hunt: bool,
+    /// Those it means are told that it opens, is quiesced, enabled, reset and closes; see [`Control`].
+    pub announced: bool,
     /// Told with everything that concerns the path; the client's own number.
     pub context: u64,
 }
@@ -75,7 +84,7 @@ pub struct PathSpec {
 impl PathSpec {
     /// A path from no port to the first of whom `to` means.
     pub fn to(to: Target) -> PathSpec {
-        PathSpec { from: PortId::NODE, to, choice: Choice::First, hunt: false, context: 0 }
+        PathSpec { from: PortId::NODE, to, choice: Choice::First, hunt: false, announced: false, context: 0 }
     }
 }
 
@@ -110,6 +119,8 @@ pub struct Path {
     pub(crate) closing: bool,
     /// Ports that it means now, where names decide.
     pub(crate) matches: usize,
+    /// Who was told that it opened.
+    pub(crate) known: BTreeSet<target::Known>,
     /// Whose turn it is.
     pub(crate) turn: usize,
     pub(crate) tickets: BTreeSet<u64>,
@@ -125,6 +136,11 @@ impl Path {
     /// How it is.
     pub fn state(&self) -> PathState {
         self.state
+    }
+
+    /// Ports that it means now; 1 where names do not decide.
+    pub fn matches(&self) -> usize {
+        self.matches
     }
 
     /// Tickets that are not settled.

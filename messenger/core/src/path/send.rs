@@ -149,6 +149,7 @@ impl Exchange {
         } else {
             None
         };
+        self.introduce(id, &aims);
         let path = self.path_mut(id)?;
         path.tickets.extend(transaction);
         path.counts.sends += 1;

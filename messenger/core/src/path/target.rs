@@ -57,6 +57,9 @@ pub enum Choice {
 /// One target: its node, and its port or why there is none.
 pub(crate) type Aim = (NodeId, Result<PortId, Status>);
 
+/// A target with its port.
+pub(crate) type Known = (NodeId, PortId);
+
 impl Exchange {
     /// Whom a target means now.
     pub(crate) fn means(&self, target: &Target) -> Vec<(NodeId, PortId)> {

@@ -4,15 +4,21 @@
 //! [`Told::Done`] or [`Told::Refused`] with its number, in order; what happens besides is told when it does.
 
 mod frame;
+mod path;
 mod plain;
+mod take;
 
 pub use frame::{
     FRAME_MOST, FrameError, Frames, GREETING_LEN, HEAD_MOST, PAYLOAD_MOST, VERSION, check_greeting, emit, greeting,
     parse,
 };
 
+pub use path::{Choice, Path, PathCommand, PathInfo, PathSpec};
+
+pub use take::Take;
+
 use messenger_core::{
-    NodeId, PortId, Status,
+    Control, NodeId, PathState, PortId, Status,
     wire::{Agent, Priority},
 };
 use serde::{Deserialize, Serialize};
@@ -111,6 +117,15 @@ pub enum Request {
         /// Its name or number.
         node: String,
     },
+    /// Open a path that lasts: [`Done::Path`].
+    OpenPath(PathSpec),
+    /// Do something with a path of this guest.
+    Path {
+        /// Which.
+        path: Path,
+        /// What: [`Done::Nothing`], or [`Done::PathInfo`] for [`PathCommand::Ask`].
+        command: PathCommand,
+    },
     /// Send the payload again to the targets of a settled ticket that gave no receipt: [`Done::Sent`]. Who has it gives its
     /// receipt and nothing else. The tickets of a guest that ended so last are remembered.
     Resend {
@@ -131,51 +146,6 @@ pub enum Request {
         /// How many; at least one is given.
         count: u32,
     },
-}
-
-/// Which messages of a port are wanted, and how they are taken.
-///
-/// ```
-/// use messenger::Take;
-/// assert!(Take::any().wants(7) && Take::tagged(7).wants(7) && !Take::tagged(7).wants(8));
-/// // Tags whose highest bit is set, whatever the others are.
-/// assert!(Take::masked(1 << 31, 1 << 31).held().wants(1 << 31 | 5));
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Take {
-    /// What the tag must be, where the mask has ones.
-    pub tag: u32,
-    /// The bits of the tag that count.
-    pub mask: u32,
-    /// The message's room in its port stays taken until [`crate::Guest::release`].
-    pub held: bool,
-}
-
-impl Take {
-    /// Any message.
-    pub const fn any() -> Take {
-        Take { tag: 0, mask: 0, held: false }
-    }
-
-    /// A message with this tag.
-    pub const fn tagged(tag: u32) -> Take {
-        Take::masked(tag, u32::MAX)
-    }
-
-    /// A message whose tag has the bits of `tag` where `mask` has ones.
-    pub const fn masked(tag: u32, mask: u32) -> Take {
-        Take { tag, mask, held: false }
-    }
-
-    /// The same, held.
-    pub const fn held(self) -> Take {
-        Take { held: true, ..self }
-    }
-
-    /// Whether a tag is wanted.
-    pub const fn wants(self, tag: u32) -> bool {
-        (tag ^ self.tag) & self.mask == 0
-    }
 }
 
 /// A ticket of this guest: what [`crate::Guest::settle`] waits for.
@@ -245,6 +215,8 @@ pub enum To {
     },
     /// The port of a name on every other node that can be reached.
     Everywhere(String),
+    /// Whom a path of this guest's means.
+    Path(Path),
     /// One port by its number.
     Port(#[serde(with = "plain::node")] NodeId, #[serde(with = "plain::port")] PortId),
 }
@@ -342,6 +314,14 @@ pub struct Head {
     /// Of an answer: how it went.
     #[serde(with = "plain::status")]
     pub status: Status,
+}
+
+impl Head {
+    /// What a message of a path's own says of its path: that it opened, was quiesced, and so on. The path's number is the tag.
+    /// `None`: a message like any other.
+    pub fn control(&self) -> Option<Control> {
+        Control::of(self.origin.agent, self.opcode)
+    }
 }
 
 /// What became of a send at once.
@@ -463,6 +443,10 @@ pub enum Done {
         /// Its name.
         name: String,
     },
+    /// A path.
+    Path(Path),
+    /// How a path is.
+    PathInfo(PathInfo),
     /// The slots of a ticket.
     Slots(Vec<Slot>),
     /// The members: the guest's own node first, then by number.
@@ -560,6 +544,19 @@ pub enum Told {
         /// Which.
         #[serde(with = "plain::port")]
         port: PortId,
+    },
+    /// A path is in another state.
+    PathChanged {
+        /// Which.
+        path: Path,
+        /// What it is in now.
+        #[serde(with = "plain::path_state")]
+        state: PathState,
+    },
+    /// A path is no more.
+    PathClosed {
+        /// Which.
+        path: Path,
     },
     /// Of a message that wants receipts and answers: no slot waits for a receipt any more.
     Confirmed {

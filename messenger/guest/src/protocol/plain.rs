@@ -6,7 +6,7 @@ macro_rules! plain {
         pub(super) mod $name {
             #[allow(unused_imports, reason = "each takes what it needs")]
             use messenger_core::{
-                Code, NodeId, PortId, Status,
+                Code, NodeId, PathState, PortId, Status,
                 wire::{Agent, Priority},
             };
             use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -33,3 +33,7 @@ plain!(status, Status, (u16, u32), |status| (status.code.number(), status.detail
     detail
 }));
 plain!(agent, Agent, u8, |agent| u8::from(*agent), |n| Some(Agent::from(n)));
+plain!(path_state, PathState, u8, |state| *state as u8, |n| {
+    use PathState::{Enabled, Failed, Opening, Quiesced};
+    [Opening, Enabled, Quiesced, Failed].into_iter().find(|state| *state as u8 == n)
+});

@@ -4,14 +4,7 @@ use super::{
     sessions::{MpsClose, MpsGetSpId, MpsOpen, MpsUseNode},
     *,
 };
-use messenger_mps::SequenceTag;
 use std::ptr;
-
-#[test]
-fn the_flag_is_that_of_tags() {
-    assert_eq!(Some(SequenceTag::from_number(MPS_ASYNCHRONOUS)), SequenceTag::asynchronous(0));
-    assert!(MPS_ANY_TRANSACTION > SequenceTag::MAX);
-}
 
 /// Nothing is followed that was not given out.
 #[test]

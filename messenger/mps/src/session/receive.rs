@@ -24,9 +24,9 @@ impl Drop for Receiving<'_> {
             life.receives -= 1;
             life.receives == 0 && life.state == State::Closing
         };
-        if is_last {
-            // A daemon that is gone tells nobody.
-            let _ = self.0.finish(true);
+        if is_last && self.0.finish(true).is_err() {
+            // A daemon that is gone tells nobody: the last one here does.
+            self.0.closed(Status::Lost);
         }
     }
 }

@@ -259,3 +259,83 @@ fn a_link_takes_what_the_smaller_end_takes() {
         w.carry();
     }
 }
+
+/// Both ends see a path's life in one order: it opens, carries data, rests, goes on, is reset and closes.
+///
+/// Rows: MA-16, CP-4.
+#[test]
+fn both_ends_see_a_path_open_carry_rest_and_close_in_one_order() {
+    use crate::Control::{Closed, Enabled, Opened, Quiesced, Reset};
+    let mut w = world(2);
+    let now = w.now;
+    let (here, there) = (w.open(1, "a"), w.open(2, "b"));
+    let spec = PathSpec { from: here, announced: true, ..PathSpec::to(by_name("b")) };
+    let path = w.at(1).open_path(now, spec).unwrap();
+    let data = |w: &mut World, tag| w.send(1, path, &Message { tag, ..Message::default() });
+    data(&mut w, 1).unwrap();
+    w.at(1).quiesce_path(now, path).unwrap();
+    w.at(1).quiesce_path(now, path).unwrap();
+    assert_eq!(data(&mut w, 2), Err(Status::new(Code::Quiesced)));
+    w.at(1).enable_path(now, path).unwrap();
+    data(&mut w, 3).unwrap();
+    w.at(1).reset_path(now, path).unwrap();
+    data(&mut w, 4).unwrap();
+    w.at(1).close_path(now, path).unwrap();
+    assert_eq!(data(&mut w, 5), Err(Status::new(Code::BadHandle)));
+    w.carry();
+    let got = w.messages(2);
+    assert!(got.iter().all(|m| (m.node, m.from, m.port) == (node(1), here, there)));
+    let seen: Vec<_> = got.iter().map(|m| m.control().ok_or(m.tag)).collect();
+    let expected = [Ok(Opened), Err(1), Ok(Quiesced), Ok(Enabled), Err(3), Ok(Reset), Err(4), Ok(Closed)];
+    assert_eq!(seen, expected);
+    assert!(got.iter().filter(|m| m.control().is_some()).all(|m| m.tag == path.number()));
+    let own: Vec<_> = w
+        .told(1)
+        .into_iter()
+        .filter_map(|d| match d {
+            Delivery::Path { to, .. } => Some(Some(to)),
+            Delivery::PathClosed { .. } => Some(None),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(own, [Some(PathState::Quiesced), Some(PathState::Enabled), None]);
+}
+
+/// Who is meant later hears of the opening before its first message; all hear of the end, also when it comes with the port's.
+#[test]
+fn a_path_is_announced_to_who_comes_later_too() {
+    use crate::Control::{Closed, Opened};
+    let mut w = world(3);
+    let now = w.now;
+    let (here, _) = (w.open(1, "a"), w.open(2, "b/1"));
+    let to = Target::Pattern(Pattern::parse("b/*").unwrap());
+    let spec = PathSpec { from: here, announced: true, choice: Choice::All, ..PathSpec::to(to) };
+    let path = w.at(1).open_path(now, spec).unwrap();
+    w.open(3, "b/2");
+    assert_eq!(w.messages(3), []);
+    w.send(1, path, &Message { tag: 7, ..Message::default() }).unwrap();
+    w.at(1).close_port(now, here).unwrap();
+    w.carry();
+    for n in [2, 3] {
+        let seen: Vec<_> = w.messages(n).iter().map(|m| m.control().ok_or(m.tag)).collect();
+        assert_eq!(seen, [Ok(Opened), Err(7), Ok(Closed)], "node {n}");
+    }
+}
+
+/// A client that turns its path on and off fills no memory: when what it says cannot go out it is refused.
+#[test]
+fn announcing_is_bounded() {
+    let mut w = world(2);
+    let now = w.now;
+    w.open(2, "b");
+    let path = w.at(1).open_path(now, PathSpec { announced: true, ..PathSpec::to(by_name("b")) }).unwrap();
+    let refused = (0..100_000).find_map(|n| match n % 2 {
+        0 => w.at(1).quiesce_path(now, path).err(),
+        _ => w.at(1).enable_path(now, path).err(),
+    });
+    assert_eq!(refused, Some(Status::new(Code::WouldBlock)));
+    w.run(Duration::from_secs(1));
+    let said = w.messages(2).len();
+    let state = w.at(1).path(path).unwrap().state();
+    assert!((1_000..10_000).contains(&said) && (state == PathState::Quiesced) == (said % 2 == 0), "{said} {state:?}");
+}

@@ -9,8 +9,8 @@ use messenger::protocol::{
     Wants, Watch,
 };
 use messenger_core::{
-    Answer, Choice, Code, HoldId, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId,
-    Quality, Received, Status, Target, Time,
+    Answer, Choice, Code, Control, HoldId, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload,
+    PortId, Quality, Received, Status, Target, Time,
     wire::{Agent, Record, Scope},
 };
 use std::{net::IpAddr, time::Duration};
@@ -98,6 +98,8 @@ impl Guests {
                 let name = node.member(found).map(|record| record.name.to_string()).unwrap_or(wanted);
                 Done::Node { node: found, name }
             }
+            Request::OpenPath(spec) => self.open_path(number, spec, node, now)?,
+            Request::Path { path, command } => self.command_path(number, path, command, node, now)?,
             Request::Respond { ask, status, opcode, tag } => {
                 let answer = Answer { status, opcode, tag, origin: Agent::Api, ..Answer::new(payload) };
                 self.respond(number, ask, answer, node, now)?
@@ -122,8 +124,8 @@ impl Guests {
             }
             Request::Members => Done::Members(members(node)),
             Request::Numbers { count } => {
-                let (first, count) = (self.numbers, count.max(1));
-                self.numbers += u64::from(count);
+                let (first, count) = (self.unique, count.max(1));
+                self.unique += u64::from(count);
                 Done::Numbers(Numbers { node: node.id(), life: node.incarnation().get(), first, count })
             }
         };
@@ -131,7 +133,7 @@ impl Guests {
     }
 
     /// Refuses what is not the guest's.
-    fn own(&self, number: usize, port: PortId) -> Result<(), Status> {
+    pub(super) fn own(&self, number: usize, port: PortId) -> Result<(), Status> {
         let owns = self.receivers.get(&port) == Some(&number);
         if owns { Ok(()) } else { Err(Status::new(Code::BadHandle)) }
     }
@@ -177,13 +179,28 @@ impl Guests {
         now: Time,
     ) -> Result<Done, Status> {
         let message = self.message(number, &envelope, payload)?;
-        let (to, choice) = target(envelope.to, node)?;
-        let exchange = node.exchange_mut();
-        let path = exchange.open_path(now, PathSpec { from: envelope.from, choice, ..PathSpec::to(to) })?;
-        let sent = exchange.send(now, path, &message);
-        // It closes when the ticket is settled; at once when there is none.
-        exchange.finish_path(now, path)?;
-        Ok(self.sent(number, sent?))
+        // A path that lasts was made before; any other lasts for this send.
+        let sent = match &envelope.to {
+            To::Path(path) => {
+                let guest = self.guests.get(&number).ok_or(Status::new(Code::NotOpen))?;
+                let path = *guest.paths.get(&path.0).ok_or(Status::new(Code::BadHandle))?;
+                let begins = node.exchange().path(path).map(|path| path.spec().from);
+                if envelope.from != PortId::NODE && begins != Some(envelope.from) {
+                    return Err(Status::new(Code::Invalid));
+                }
+                node.exchange_mut().send(now, path, &message)?
+            }
+            _ => {
+                let (to, choice) = target(envelope.to, node)?;
+                let exchange = node.exchange_mut();
+                let path = exchange.open_path(now, PathSpec { from: envelope.from, choice, ..PathSpec::to(to) })?;
+                let sent = exchange.send(now, path, &message);
+                // It closes when the ticket is settled; at once when there is none.
+                exchange.finish_path(now, path)?;
+                sent?
+            }
+        };
+        Ok(self.sent(number, sent))
     }
 
     fn resend(
@@ -212,7 +229,7 @@ impl Guests {
             self.own(number, envelope.from)?;
         }
         let guest = self.guests.get(&number).ok_or(Status::new(Code::NotOpen))?;
-        let wants = envelope.wants;
+        let (wants, agent) = (envelope.wants, envelope.origin.agent);
         if wants != Wants::Nothing && guest.tickets.len() >= TICKETS {
             return Err(Status::with(Code::Exhausted, TICKETS));
         }
@@ -224,7 +241,8 @@ impl Guests {
             deadline: envelope.deadline_ms.map(Duration::from_millis),
             opcode: envelope.opcode,
             tag: envelope.tag,
-            origin: envelope.origin.agent,
+            // What paths say of themselves is the daemon's to say.
+            origin: if Control::of(agent, envelope.opcode).is_some() { Agent::Api } else { agent },
             origin_flags: envelope.origin.flags,
             origin_id: envelope.origin.id,
             context: number as u64,
@@ -293,9 +311,9 @@ impl Guests {
         if guest.watches.len() >= WATCHES {
             return Err(Status::with(Code::Exhausted, WATCHES));
         }
-        let watch = self.watches + 1;
+        let watch = self.numbers + 1;
         let id = node.exchange_mut().open_watch(now, Pattern::parse(pattern)?, watch)?;
-        self.watches = watch;
+        self.numbers = watch;
         guest.watches.insert(watch, id);
         self.watchers.insert(watch, number);
         Ok(Done::Watch(Watch(watch)))
@@ -334,7 +352,7 @@ fn port_spec(spec: &PortSpec) -> Result<messenger_core::PortSpec, Status> {
     })
 }
 
-fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
+pub(super) fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
     Ok(match to {
         To::Name(text) => (Target::Name(name(&text)?), Choice::First),
         To::On { node: wanted, name: text } => (Target::Nodes(vec![member(node, &wanted)?], name(&text)?), Choice::All),
@@ -348,6 +366,8 @@ fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
         To::Pattern(text) => (Target::Pattern(Pattern::parse(&text)?), Choice::All),
         To::Everywhere(text) => (Target::Everywhere(name(&text)?), Choice::All),
         To::Port(node, port) => (Target::Port(node, port), Choice::First),
+        // A path means what it means, and no other path does.
+        To::Path(_) => return Err(Status::new(Code::Invalid)),
     })
 }
 

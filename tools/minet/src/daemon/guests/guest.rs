@@ -1,7 +1,7 @@
 //! One guest: its connection, and what is its.
 
 use messenger::protocol::{Call, FRAME_MOST, FrameError, Frames, HEAD_MOST, Told, check_greeting, emit, parse};
-use messenger_core::{Ask, Outcome, Payload, PortId, TicketId, WatchId};
+use messenger_core::{Ask, Outcome, PathId, Payload, PortId, TicketId, WatchId};
 use mio::net::UnixStream;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -51,6 +51,8 @@ pub(super) struct Guest {
     pub(super) ports: BTreeSet<PortId>,
     pub(super) tickets: BTreeMap<u64, TicketId>,
     pub(super) watches: BTreeMap<u64, WatchId>,
+    /// Those that last.
+    pub(super) paths: BTreeMap<u64, PathId>,
     /// Requests that it took and did not answer.
     pub(super) asks: BTreeMap<u64, Ask>,
     pub(super) next_ask: u64,
@@ -72,6 +74,7 @@ impl Guest {
             ports: BTreeSet::new(),
             tickets: BTreeMap::new(),
             watches: BTreeMap::new(),
+            paths: BTreeMap::new(),
             asks: BTreeMap::new(),
             next_ask: 0,
             ended: VecDeque::new(),

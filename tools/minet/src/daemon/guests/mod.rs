@@ -8,6 +8,7 @@
 
 mod calls;
 mod guest;
+mod paths;
 mod told;
 
 use crate::socket::{Socket, may_ask};
@@ -42,8 +43,11 @@ pub(super) struct Guests {
     receivers: BTreeMap<PortId, usize>,
     /// Whose a watch is.
     watchers: BTreeMap<u64, usize>,
-    watches: u64,
+    /// Whose a path that lasts is.
+    path_owners: BTreeMap<u64, usize>,
     /// The next one of the numbers that are unique.
+    unique: u64,
+    /// The last number of a watch or a path.
     numbers: u64,
     /// Had their turn, and may have more to say.
     hungry: BTreeSet<usize>,
@@ -78,7 +82,8 @@ impl Guests {
             guests: BTreeMap::new(),
             receivers: BTreeMap::new(),
             watchers: BTreeMap::new(),
-            watches: 0,
+            path_owners: BTreeMap::new(),
+            unique: 0,
             numbers: 0,
             hungry: BTreeSet::new(),
             asked: VecDeque::new(),
@@ -211,7 +216,8 @@ impl Guests {
         }
     }
 
-    /// Gives back all that a guest has: requests it took and did not answer, what it waits for, its watches and its ports.
+    /// Gives back all that a guest has: requests it took and did not answer, what it waits for, its watches,
+    /// its paths and its ports.
     fn give_back(&mut self, number: usize, node: &mut Node, now: Time) {
         let Some(guest) = self.guests.get_mut(&number) else { return };
         let exchange = node.exchange_mut();
@@ -225,6 +231,10 @@ impl Guests {
         for (watch, id) in std::mem::take(&mut guest.watches) {
             self.watchers.remove(&watch);
             let _ = exchange.close_watch(now, id);
+        }
+        for (path, id) in std::mem::take(&mut guest.paths) {
+            self.path_owners.remove(&path);
+            let _ = exchange.close_path(now, id);
         }
         for port in std::mem::take(&mut guest.ports) {
             self.receivers.remove(&port);

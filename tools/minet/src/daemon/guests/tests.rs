@@ -5,6 +5,8 @@ use mio::{Events, Poll};
 use std::{path::PathBuf, thread};
 use tempfile::TempDir;
 
+mod paths;
+mod waits;
 mod ways;
 
 const DOOR: Token = Token(0);
@@ -203,35 +205,6 @@ fn what_is_no_name_and_more_than_there_is_room_for_is_refused() {
         assert_eq!(told, "the daemon ended this guest: a frame is malformed");
     });
     assert_eq!((house.count("guests"), house.count("guests-malformed")), (0, 1));
-}
-
-/// A guest's descriptor stands beside others in one wait.
-///
-/// Rows: MA-19.
-#[test]
-fn a_guest_is_waited_for_beside_other_descriptors() {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut house = House::new();
-    house.serve(|path| {
-        let (a, b) = (Guest::join_at(&path).unwrap(), Guest::join_at(&path).unwrap());
-        let port = a.open(&PortSpec::named("p")).unwrap();
-        let (other, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
-        assert_eq!(a.receive(port, Some(Duration::ZERO)).unwrap(), None);
-        let ready = |a: &Guest, wait| {
-            let mut all = [PollFd::new(a, PollFlags::IN), PollFd::new(&other, PollFlags::IN)];
-            poll(&mut all, Some(&Timespec { tv_sec: wait, tv_nsec: 0 })).unwrap();
-            all.map(|fd| !fd.revents().is_empty())
-        };
-        assert_eq!((a.has_news(), ready(&a, 0)), (false, [false, false]));
-        io::Write::write_all(&mut far, b"x").unwrap();
-        assert_eq!(ready(&a, 10), [false, true]);
-        b.send(&To::Name("p".into()), &Message::new("y")).unwrap();
-        let end = Instant::now() + SOON;
-        while ready(&a, 10) != [true, true] {
-            assert!(Instant::now() < end, "no news");
-        }
-        assert_eq!(a.receive(port, Some(Duration::ZERO)).unwrap().unwrap().payload, b"y");
-    });
 }
 
 #[test]

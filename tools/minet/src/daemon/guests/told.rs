@@ -1,7 +1,7 @@
 //! What the core tells, to the guest it belongs to.
 
 use super::{Guests, guest::Guest};
-use messenger::protocol::{self, Head, Origin, Slot, Ticket, Told, Watch};
+use messenger::protocol::{self, Head, Origin, Path, Slot, Ticket, Told, Watch};
 use messenger_core::{Delivery, Node, NodeId, Outcome, PortId, Received, Status, Time};
 use std::time::Instant;
 
@@ -85,10 +85,18 @@ impl Guests {
                 self.asked.push_back(message);
                 return;
             }
-            // Guests' paths last for one send.
-            Delivery::Path { .. } | Delivery::PathClosed { .. } | Delivery::NodeClosed => {
-                return;
+            // A path that lasts for one send has no number, and is nobody's.
+            Delivery::Path { context, to, .. } => {
+                (self.path_owners.get(&context).copied(), Told::PathChanged { path: Path(context), state: to }, None)
             }
+            Delivery::PathClosed { context, .. } => {
+                let number = self.path_owners.remove(&context);
+                if let Some(guest) = number.and_then(|number| self.guests.get_mut(&number)) {
+                    guest.paths.remove(&context);
+                }
+                (number, Told::PathClosed { path: Path(context) }, None)
+            }
+            Delivery::NodeClosed => return,
         };
         if let Some(number) = number {
             self.tell(number, &told, &payload.unwrap_or_default(), node, now);

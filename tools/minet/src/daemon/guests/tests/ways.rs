@@ -1,23 +1,23 @@
 //! The ways to be told: several threads of one guest, selection, callbacks, held messages.
 
 use super::*;
-use messenger::{Outcome, Received, Take, Wants};
+use messenger::{Finished, Outcome, Received, Take, Wants};
 use std::sync::mpsc;
 
-fn to(name: &str) -> To {
+pub(super) fn to(name: &str) -> To {
     To::Name(name.into())
 }
 
-fn tagged(tag: u32) -> Message {
+pub(super) fn tagged(tag: u32) -> Message {
     Message { tag, ..Message::new(tag.to_le_bytes()) }
 }
 
-fn asking(text: &str) -> Message {
+pub(super) fn asking(text: &str) -> Message {
     Message { wants: Wants::Answer, ..Message::new(text) }
 }
 
 /// Waits until something is so, without a limit of its own but that of the test.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + SOON;
     while !is_so() {
         assert!(Instant::now() < end, "{what}");
@@ -65,6 +65,41 @@ fn threads_of_one_guest_do_not_wait_for_one_another() {
         guest.open(&PortSpec::named("r")).unwrap();
         assert_eq!(told.recv_timeout(SOON).unwrap(), "changed");
         waiting.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+/// A port that is finished waits for what was sent from it, takes nothing more, and tells its end after everything else.
+#[test]
+fn a_port_is_finished_when_what_it_sent_is_settled() {
+    let mut house = House::new();
+    house.serve(|path| {
+        let (a, b) = (Guest::join_at(&path).unwrap(), Guest::join_at(&path).unwrap());
+        let (port, other) = (a.open(&PortSpec::named("p")).unwrap(), b.open(&PortSpec::named("q")).unwrap());
+        let number = a.node().get().to_string();
+        assert!(["a", &number].iter().all(|name| a.find(name).unwrap() == (a.node(), "a".to_owned())));
+        assert_eq!(refusal(a.find("nobody")), Code::NotFound);
+        b.send(&to("p"), &Message::new("waits")).unwrap();
+        let look = a.look(port).unwrap();
+        assert_eq!((look.waiting, look.held, refusal(b.look(port))), (1, 0, Code::BadHandle));
+        let (tell, told) = mpsc::channel();
+        let settled = tell.clone();
+        let asks = Message { from: Some(port), ..asking("?") };
+        a.send_then(&to("q"), &asks, move |outcome| settled.send(outcome.map(|_| None)).unwrap()).unwrap();
+        let ended = tell.clone();
+        assert_eq!(a.finish(port, move |end| ended.send(end.map(Some)).unwrap()).unwrap(), Finished::Later);
+        assert_eq!(refusal(a.send(&to("q"), &asks)), Code::Closing);
+        assert!(told.try_recv().is_err());
+        let ask = b.receive(other, Some(SOON)).unwrap().unwrap();
+        b.respond(&ask, &Answer::new("!")).unwrap();
+        assert_eq!(told.recv_timeout(SOON).unwrap().unwrap(), None, "first what was sent");
+        assert_eq!(told.recv_timeout(SOON).unwrap().unwrap(), Some(Finished::Later));
+        assert_eq!(refusal(a.look(port)), Code::BadHandle);
+        // With nothing under way it is closed when the call is back.
+        let ended = tell.clone();
+        assert_eq!(b.finish(other, move |end| ended.send(end.map(Some)).unwrap()).unwrap(), Finished::AtOnce);
+        assert_eq!(refusal(b.look(other)), Code::BadHandle);
+        assert_eq!(told.recv_timeout(SOON).unwrap().unwrap(), Some(Finished::AtOnce));
+        assert_eq!(refusal(b.finish(other, |_| ())), Code::BadHandle);
     });
 }
 
