@@ -23,6 +23,8 @@ pub struct Limits {
     pub queue: usize,
     /// Bytes of answers that wait to be taken by this node's clients.
     pub answers: usize,
+    /// Bytes (with [`MESSAGE_COST`] for each message) that all ports hold together.
+    pub stored: usize,
     /// Requests that one port's receiver may leave without an answer.
     pub asks: usize,
 }
@@ -39,6 +41,7 @@ impl Default for Limits {
             message: 16 << 20,
             queue: 1 << 20,
             answers: 64 << 20,
+            stored: 256 << 20,
             asks: 65_536,
         }
     }
@@ -46,6 +49,10 @@ impl Default for Limits {
 
 /// What a queued message counts beside its payload, in bytes.
 pub const MESSAGE_COST: usize = 128;
+/// So long after its asker's deadline a request may still be answered, late; then it keeps no place any more.
+pub(crate) const GIVEN_UP: Duration = Duration::from_secs(1);
+/// Bytes of names in one message.
+pub(crate) const NAMES: usize = 1 << 20;
 /// What each of a port's four areas holds if its owner does not say, in bytes.
 pub const AREA: usize = 256 << 10;
 /// Properties of one port.

@@ -106,7 +106,7 @@ fn names() -> Names {
         (port(2), entry(Scope::Node, None, &[])),
         (port(3), None),
     ];
-    Names { all: true, changes }
+    Names { all: true, more: false, changes }
 }
 
 fn hello() -> Hello {

@@ -1,6 +1,6 @@
 //! What arrives: parts of streams, datagrams, and what a node sends itself.
 
-use super::{Exchange, Told};
+use super::{Exchange, Timer, Told};
 use crate::{
     NodeId, Payload, PortId, Time,
     delivery::{Delivery, Received},
@@ -124,16 +124,22 @@ impl Exchange {
     }
 
     fn admit(&mut self, node: NodeId, meta: &Meta, payload: Payload) -> Result<(), Status> {
-        let asks = self.limits.asks;
+        let (asks, now) = (self.limits.asks, self.now);
+        let room = self.limits.stored.saturating_sub(self.stored);
         let Ok(port) = self.port_mut(meta.to) else {
             self.counts.no_port += 1;
             return Err(Status::new(Code::NoPort));
         };
         let message = Received::new(node, meta, payload);
         let (was_empty, ask) = (port.is_empty(), message.ask);
-        port.admit(message, asks)?;
+        let cost = port.admit(message, asks, room, now)?;
+        let until = ask.and_then(|ask| *port.asks.get(&ask.key())?);
         let (id, context, mode, attached) = (port.id, port.spec.context, port.spec.mode, port.attached);
         let news = port.is_news(was_empty);
+        self.stored += cost;
+        if let (Some(ask), Some(until)) = (ask, until) {
+            self.timers.insert((until, Timer::Ask(id, ask.key())));
+        }
         if let Some(ask) = ask
             && let Some(peer) = self.peers.get_mut(&node)
         {

@@ -22,7 +22,7 @@ use crate::{
     limits::MESSAGE_COST,
     names::{Book, Watch},
     path::{Path, PathCounts},
-    port::{Mode, Port, PortCounts},
+    port::{AskKey, Mode, Port, PortCounts, cost},
     status::{Code, Status},
     stream::Arrived,
     table::{Key, Table},
@@ -45,6 +45,8 @@ pub(crate) enum Timer {
     Ticket(u64),
     /// The end of a port's retention.
     Port(PortId),
+    /// The end of a request's time to be answered.
+    Ask(PortId, AskKey),
 }
 
 /// What is to be told, in order.
@@ -127,6 +129,8 @@ pub struct Exchange {
     numbers: u64,
     pub(crate) timers: BTreeSet<(Time, Timer)>,
     pub(crate) told: VecDeque<Told>,
+    /// Bytes that all ports hold.
+    pub(crate) stored: usize,
     /// Bytes of answers in `told`.
     pub(crate) answers: usize,
     /// Settled tickets in `told`: they count as tickets until their client takes them.
@@ -175,6 +179,7 @@ impl Exchange {
             numbers: u64::MAX - 8,
             timers: BTreeSet::new(),
             told: VecDeque::new(),
+            stored: 0,
             answers: 0,
             untold: 0,
             arrived: VecDeque::new(),
@@ -237,7 +242,9 @@ impl Exchange {
                         && port.attached
                         && let Some(message) = port.take(|_| true)
                     {
-                        return Some(Delivery::Message { context: port.spec.context, message });
+                        let context = port.spec.context;
+                        self.stored -= cost(&message);
+                        return Some(Delivery::Message { context, message });
                     }
                 }
             }
@@ -255,6 +262,7 @@ impl Exchange {
             match timer {
                 Timer::Stream(node) => self.handle_stream_timeout(node),
                 Timer::Ticket(ticket) => self.settle_all(ticket, Status::new(Code::TimedOut)),
+                Timer::Ask(port, ask) => drop(self.forget_ask(port, ask)),
                 Timer::Port(port) => {
                     if let Ok(port) = self.port_mut(port) {
                         port.until = None;

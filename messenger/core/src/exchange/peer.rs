@@ -49,6 +49,8 @@ pub(crate) struct Peer {
     pub(crate) told: Option<u64>,
     /// It told us all of its names.
     pub(crate) named: bool,
+    /// What it told of all its names so far, while more is to come.
+    pub(crate) gathered: BTreeSet<PortId>,
     /// When it went.
     left: Time,
     /// The life before this one and its floor: a record of that life may come once more, and then this one's again.
@@ -76,6 +78,7 @@ impl Peer {
             order: VecDeque::new(),
             told: None,
             named: false,
+            gathered: BTreeSet::new(),
             left: Time::ZERO,
             former: None,
         }
@@ -136,6 +139,7 @@ impl Exchange {
         let Some(peer) = self.peers.get_mut(&node).filter(|p| p.up) else { return };
         peer.up = false;
         peer.named = false;
+        peer.gathered.clear();
         peer.left = now;
         if peer.its_epoch != 0 {
             peer.floor = peer.its_epoch;
@@ -144,9 +148,7 @@ impl Exchange {
         peer.receiver = Receiver::default();
         let asks = core::mem::take(&mut peer.asks);
         for ((transaction, slot), asked) in asks {
-            if let Ok(port) = self.port_mut(asked) {
-                port.asks.remove(&(node, transaction, slot));
-            }
+            self.forget_ask(asked, (node, transaction, slot));
         }
         self.drop_stream(node);
         self.ready.remove(&node);

@@ -120,11 +120,11 @@ impl Book {
         match lag {
             Some(lag) => {
                 let skip = self.changes.len() - lag as usize;
-                Names { all: false, changes: self.changes.iter().skip(skip).cloned().collect() }
+                Names { all: false, more: false, changes: self.changes.iter().skip(skip).cloned().collect() }
             }
             None => {
                 let changes = self.of(self.me).map(|(port, entry)| (port, Some(entry.clone()))).collect();
-                Names { all: true, changes }
+                Names { all: true, more: false, changes }
             }
         }
     }
@@ -216,7 +216,7 @@ mod tests {
         let known = book.version();
         book.remove(place(1, 3));
         book.insert(place(2, 3), entry("not mine".split(' ').next().unwrap(), Scope::Node, 1));
-        assert_eq!(book.since(Some(known)), Names { all: false, changes: vec![(place(1, 3).1, None)] });
+        assert_eq!(book.since(Some(known)), Names { all: false, more: false, changes: vec![(place(1, 3).1, None)] });
         assert_eq!(book.since(Some(book.version())).changes, []);
         assert_eq!(book.since(None).changes.len(), 9);
         for _ in 0..CHANGES {

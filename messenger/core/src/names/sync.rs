@@ -72,8 +72,11 @@ impl Exchange {
             return true;
         }
         peer.named = true;
-        if names.all {
-            let there: BTreeSet<PortId> = names.changes.iter().map(|(port, _)| *port).collect();
+        if names.all && peer.gathered.len() < NAMES {
+            peer.gathered.extend(names.changes.iter().map(|(port, _)| *port));
+        }
+        if names.all && !names.more {
+            let there: BTreeSet<PortId> = core::mem::take(&mut peer.gathered);
             let gone: Vec<PortId> = self.book.of(node).map(|(port, _)| port).filter(|p| !there.contains(p)).collect();
             for port in gone {
                 self.unname_port((node, port));
@@ -107,20 +110,22 @@ impl Exchange {
         if nothing_to_say || peer.sender.to_node() >= UNDER_WAY {
             return;
         }
-        let mut body = Vec::new();
-        self.book.since(peer.told).emit(&mut body);
+        for part in self.book.since(peer.told).parts(crate::limits::NAMES) {
+            let mut body = Vec::new();
+            part.emit(&mut body);
+            peer.sender.push(Outgoing {
+                kind: Kind::Message,
+                priority: Priority::High,
+                wants: Flags::default(),
+                from: me,
+                to: me,
+                transaction: version,
+                slot: 0,
+                sub: SubHeader { opcode: Names::OPCODE, ..SubHeader::default() },
+                again: None,
+                payload: body.into(),
+            });
+        }
         peer.told = Some(version);
-        peer.sender.push(Outgoing {
-            kind: Kind::Message,
-            priority: Priority::High,
-            wants: Flags::default(),
-            from: me,
-            to: me,
-            transaction: version,
-            slot: 0,
-            sub: SubHeader { opcode: Names::OPCODE, ..SubHeader::default() },
-            again: None,
-            payload: body.into(),
-        });
     }
 }

@@ -1,6 +1,6 @@
 //! What is done with ports.
 
-use super::{HoldId, Life, Port, PortSpec};
+use super::{AskKey, HoldId, Life, Port, PortSpec, cost};
 use crate::{
     PathId, PortId, Time,
     delivery::{Ask, Delivery, Received},
@@ -106,13 +106,15 @@ impl Exchange {
             return Err(Status::new(Code::NotOpen));
         }
         port.attached = false;
-        port.release_all();
-        match port.spec.life {
+        let freed = port.release_all();
+        let life = port.spec.life;
+        self.stored -= freed;
+        match life {
             Life::Receiver => self.end_port(id),
             Life::Persistent => {}
             Life::Retained(time) => {
                 let until = now + time;
-                port.until = Some(until);
+                self.port_mut(id)?.until = Some(until);
                 self.timers.insert((until, Timer::Port(id)));
             }
         }
@@ -162,7 +164,11 @@ impl Exchange {
         if let Some(until) = port.until {
             self.timers.remove(&(until, Timer::Port(id)));
         }
-        for (node, transaction, slot) in &port.asks {
+        self.stored -= port.used_of_all();
+        for ((node, transaction, slot), until) in &port.asks {
+            if let Some(until) = until {
+                self.timers.remove(&(*until, Timer::Ask(id, (*node, *transaction, *slot))));
+            }
             if let Some(peer) = self.peers.get_mut(node) {
                 peer.asks.remove(&(*transaction, *slot));
             }
@@ -186,7 +192,9 @@ impl Exchange {
         wanted: impl FnMut(&Received) -> bool,
     ) -> Result<Option<Received>, Status> {
         self.at(now)?;
-        Ok(self.port_mut(id)?.take(wanted))
+        let message = self.port_mut(id)?.take(wanted);
+        self.stored -= message.as_ref().map_or(0, cost);
+        Ok(message)
     }
 
     /// As [`Exchange::receive`], but the message's room stays taken until [`Exchange::release_held`], or until the receiver
@@ -204,22 +212,39 @@ impl Exchange {
     /// Gives back the room of a message that was taken held. Refusal: [`Code::BadHandle`] (of the port, or released before).
     pub fn release_held(&mut self, now: Time, id: PortId, hold: HoldId) -> Result<(), Status> {
         self.at(now)?;
-        if self.port_mut(id)?.release(hold) { Ok(()) } else { Err(Status::new(Code::BadHandle)) }
+        self.stored -= self.port_mut(id)?.release(hold).ok_or(Status::new(Code::BadHandle))?;
+        Ok(())
+    }
+
+    /// Nobody waits for the answer to a request any more, or it has one. False when it was so before.
+    pub(crate) fn forget_ask(&mut self, id: PortId, ask: AskKey) -> bool {
+        let Ok(port) = self.port_mut(id) else { return false };
+        let Some(until) = port.asks.remove(&ask) else { return false };
+        if let Some(until) = until {
+            self.timers.remove(&(until, Timer::Ask(id, ask)));
+        }
+        let (node, transaction, slot) = ask;
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.asks.remove(&(transaction, slot));
+        }
+        true
+    }
+
+    /// Bytes that all ports hold together.
+    pub fn stored(&self) -> usize {
+        self.stored
     }
 
     /// Answers a request; its slot is settled with the answer's status. Refusals: [`Code::BadHandle`] (the port is
-    /// gone), [`Code::NotFound`] (answered before, or the asker is gone), [`Code::TooLarge`].
+    /// gone), [`Code::NotFound`] (answered before, or the asker is gone or gave up), [`Code::TooLarge`].
     pub fn respond(&mut self, now: Time, ask: &Ask, answer: Answer) -> Result<(), Status> {
         self.at(now)?;
         if answer.payload.len() > self.limits.message {
             return Err(Status::with(Code::TooLarge, self.limits.message));
         }
-        let port = self.port_mut(ask.asked)?;
-        if !port.asks.remove(&ask.key()) {
+        self.port_mut(ask.asked)?;
+        if !self.forget_ask(ask.asked, ask.key()) {
             return Err(Status::new(Code::NotFound));
-        }
-        if let Some(peer) = self.peers.get_mut(&ask.node) {
-            peer.asks.remove(&(ask.transaction, ask.slot));
         }
         let sub = SubHeader {
             opcode: answer.opcode,

@@ -16,7 +16,7 @@ mod commands;
 use crate::{
     Name, NodeId, PathId, PortId, Time,
     delivery::Received,
-    limits::{AREA, MESSAGE_COST},
+    limits::{AREA, GIVEN_UP, MESSAGE_COST},
     status::{Code, Status},
     wire::{Priority, Scope},
 };
@@ -156,7 +156,8 @@ pub struct Port {
     /// Takes nothing new and closes when its paths' tickets are settled.
     pub(crate) closing: bool,
     pub(crate) paths: BTreeSet<PathId>,
-    pub(crate) asks: BTreeSet<AskKey>,
+    /// Requests without an answer, and until when somebody waits for one.
+    pub(crate) asks: BTreeMap<AskKey, Option<Time>>,
     /// What its receiver took and holds: which area, and how much of its room.
     holds: BTreeMap<u64, (Priority, usize)>,
     next_hold: u64,
@@ -177,7 +178,7 @@ impl Port {
             nameless: false,
             closing: false,
             paths: BTreeSet::new(),
-            asks: BTreeSet::new(),
+            asks: BTreeMap::new(),
             holds: BTreeMap::new(),
             next_hold: 0,
             passed: false,
@@ -240,9 +241,14 @@ impl Port {
         self.areas.iter().all(|a| a.messages.is_empty())
     }
 
-    /// Stores a message if there is room.
-    pub(crate) fn admit(&mut self, message: Received, asks: usize) -> Result<(), Status> {
-        let (free, cost) = (self.free(message.priority), cost(&message));
+    /// Bytes used of all areas.
+    pub(crate) fn used_of_all(&self) -> usize {
+        self.areas.iter().map(|area| area.used).sum()
+    }
+
+    /// Stores a message if there is room: in its area, for `asks` requests, and for `room` bytes in all. Returns what it counts.
+    pub(crate) fn admit(&mut self, message: Received, asks: usize, room: usize, now: Time) -> Result<usize, Status> {
+        let (free, cost) = (self.free(message.priority).min(room), cost(&message));
         let refusal = if self.closing {
             Some(Status::new(Code::PortClosed))
         } else if cost > free || self.asks.len() >= asks {
@@ -261,10 +267,11 @@ impl Port {
         self.counts.admitted += 1;
         self.counts.bytes += message.payload.len() as u64;
         if let Some(ask) = message.ask {
-            self.asks.insert(ask.key());
+            let deadline = Duration::from_millis(message.deadline_ms.into());
+            self.asks.insert(ask.key(), (!deadline.is_zero()).then(|| now + deadline + GIVEN_UP));
         }
         area.messages.push_back(message);
-        Ok(())
+        Ok(cost)
     }
 
     /// Takes the first message that is wanted, the most urgent area first.
@@ -282,18 +289,17 @@ impl Port {
         Some((message, HoldId(self.next_hold)))
     }
 
-    /// Gives back the room of a message; `false` when it was given back before.
-    pub(crate) fn release(&mut self, hold: HoldId) -> bool {
-        let Some((priority, cost)) = self.holds.remove(&hold.0) else { return false };
+    /// Gives back the room of a message, in bytes; `None` when it was given back before.
+    pub(crate) fn release(&mut self, hold: HoldId) -> Option<usize> {
+        let (priority, cost) = self.holds.remove(&hold.0)?;
         self.free_room(priority, cost);
-        true
+        Some(cost)
     }
 
-    /// Gives back all that a receiver held.
-    pub(crate) fn release_all(&mut self) {
-        for (priority, cost) in core::mem::take(&mut self.holds).into_values() {
-            self.free_room(priority, cost);
-        }
+    /// Gives back all that a receiver held, in bytes.
+    pub(crate) fn release_all(&mut self) -> usize {
+        let holds = core::mem::take(&mut self.holds);
+        holds.into_values().map(|(priority, cost)| (self.free_room(priority, cost), cost).1).sum()
     }
 
     /// Whether a receiver is to be told of a message that came into a port that was empty or not.
@@ -319,6 +325,7 @@ impl Port {
     }
 }
 
-fn cost(message: &Received) -> usize {
+/// What a stored message counts, in bytes.
+pub(crate) fn cost(message: &Received) -> usize {
     message.payload.len() + MESSAGE_COST
 }

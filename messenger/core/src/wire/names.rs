@@ -37,6 +37,8 @@ pub struct Entry {
 pub struct Names {
     /// All there are; otherwise what changed since the message before.
     pub all: bool,
+    /// Of all there are: more come in the next message.
+    pub more: bool,
     /// Ports that have a name now, and ports that have none any more.
     pub changes: Vec<(PortId, Option<Arc<Entry>>)>,
 }
@@ -48,7 +50,7 @@ impl Names {
     /// Reads a payload. Bytes behind the known fields are a later version's and are skipped.
     pub fn parse(body: &[u8]) -> Result<Names, WireError> {
         let mut r = Reader::new(body);
-        let all = r.u8()? & 1 != 0;
+        let flags = r.u8()?;
         let count = r.u32()?;
         let mut changes = Vec::new();
         for _ in 0..count {
@@ -65,13 +67,35 @@ impl Names {
             };
             changes.push((port, entry));
         }
-        Ok(Names { all, changes })
+        Ok(Names { all: flags & 1 != 0, more: flags & 2 != 0, changes })
+    }
+
+    /// The same in messages of about `most` bytes each.
+    pub fn parts(self, most: usize) -> Vec<Names> {
+        let Names { all, more, changes } = self;
+        let (mut parts, mut size) = (Vec::from([Names { all, more, changes: Vec::new() }]), 0);
+        for change in changes {
+            let mut bytes = Vec::new();
+            Names { all, more, changes: Vec::from([change.clone()]) }.emit(&mut bytes);
+            if size > 0 && size + bytes.len() > most {
+                if let Some(last) = parts.last_mut() {
+                    last.more = all;
+                }
+                parts.push(Names { all, more, changes: Vec::new() });
+                size = 0;
+            }
+            size += bytes.len();
+            if let Some(last) = parts.last_mut() {
+                last.changes.push(change);
+            }
+        }
+        parts
     }
 
     /// Appends the payload. Properties beyond 255 are left out.
     pub fn emit(&self, out: &mut Vec<u8>) {
         let mut w = Writer(out);
-        w.u8(u8::from(self.all)).u32(u32::try_from(self.changes.len()).unwrap_or(u32::MAX));
+        w.u8(u8::from(self.all) | u8::from(self.more) << 1).u32(u32::try_from(self.changes.len()).unwrap_or(u32::MAX));
         for (port, entry) in &self.changes {
             w.u32(port.to_wire());
             let Some(entry) = entry else {
@@ -116,6 +140,7 @@ mod tests {
         let port = |index| PortId { index, generation: 0xffff };
         let names = Names {
             all: true,
+            more: true,
             changes: vec![
                 (port(1), entry(Some(name("disk")), Scope::Fabric)),
                 (port(2), None),

@@ -133,3 +133,46 @@ fn a_guest_that_is_ended_is_told_why() {
     let told = guest.send(&To::Name("y".into()), &large).unwrap_err();
     assert_eq!(told.status(), Some(Status::with(Code::TooLarge, PAYLOAD_MOST)));
 }
+
+/// A daemon that tells of other things without end delays no time limit.
+#[test]
+fn a_time_limit_is_kept_under_a_stream_of_news() {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let daemon = thread::spawn(move || {
+        told(&mut there, &Told::Welcome { node: NodeId::from_name("a"), node_name: "a".into() }, b"");
+        let port = PortId { index: 1, generation: 1 };
+        told(&mut there, &Told::Done { number: 1, done: Done::Port(port) }, b"");
+        let news = emit(&Told::Ready { port: PortId { index: 9, generation: 1 } }, b"").unwrap().repeat(1000);
+        while there.write_all(&news).is_ok() {}
+    });
+    let guest = Guest::greet(here).unwrap();
+    let port = guest.open(&PortSpec::named("x")).unwrap();
+    for ms in [0, 30] {
+        let (limit, start) = (Duration::from_millis(ms), Instant::now());
+        assert_eq!(guest.notice(Some(limit)).unwrap(), None);
+        assert!((limit..PATIENCE).contains(&start.elapsed()));
+    }
+    assert_eq!(guest.receive(port, Some(Duration::from_millis(30))).unwrap(), None);
+    drop(guest);
+    daemon.join().unwrap();
+}
+
+#[test]
+fn a_lost_name_is_told() {
+    let port = PortId { index: 1, generation: 1 };
+    let (guest, _daemon) = guest(vec![vec![
+        done(1, Done::Port(port)),
+        (Told::NameLost { port }, vec![]),
+        (Told::Closed { port }, vec![]),
+    ]]);
+    guest.open(&PortSpec::named("x")).unwrap();
+    assert_eq!(guest.notice(Some(PATIENCE)).unwrap(), Some(crate::Notice::NameLost(port)));
+    assert_eq!(guest.notice(Some(PATIENCE)).unwrap(), Some(crate::Notice::Closed(port)));
+    assert_eq!(guest.notice(Some(Duration::ZERO)).unwrap(), None);
+}
+
+#[test]
+fn a_guest_goes_to_any_thread() {
+    fn anywhere<T: Send + Sync + Clone + 'static>() {}
+    anywhere::<Guest>();
+}

@@ -107,3 +107,30 @@ fn ten_thousand_ports_match_a_pattern() {
     assert_eq!((count(Code::Good), count(Code::WouldBlock)), (sent.taken, 10_000 - sent.taken));
     assert!(sent.taken > 5_000);
 }
+
+/// Names that are too many for one message come in several, and none of them is taken for gone in between.
+#[test]
+fn many_names_travel_in_several_messages() {
+    let mut w = World::new(2);
+    let now = w.now;
+    let value = |n: u32| name(&std::format!("{n:-<63}"));
+    for n in 0..700 {
+        let properties = (0..16).map(|m| (value(m), value(n))).collect();
+        w.at(1).open_port(now, PortSpec { properties, ..PortSpec::named(value(n)) }).unwrap();
+    }
+    w.connect(1, 2, 10);
+    w.run(Duration::from_secs(2));
+    assert_eq!(w.at(2).names().count(), 700);
+    // One who lags too far is told all again: what stayed is not told to come or go.
+    w.at(2).open_watch(now, Pattern::parse("*").unwrap(), 1).unwrap();
+    w.told(2);
+    for n in 0..=crate::limits::CHANGES as u32 {
+        let port = w.at(1).open_port(now, PortSpec::named(value(10_000 + n))).unwrap();
+        if n > 0 {
+            w.at(1).close_port(now, port).unwrap();
+        }
+    }
+    w.run(Duration::from_secs(2));
+    assert_eq!(changes(w.told(2)), [(true, false, (*value(10_000)).into())]);
+    assert_eq!(w.at(2).names().count(), 701);
+}

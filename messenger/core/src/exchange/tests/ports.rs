@@ -220,6 +220,8 @@ fn a_message_for_an_absent_port_is_refused_and_counted() {
 }
 
 /// The node itself does not know the opcode: a failed answer, not silence.
+///
+/// Rows: LD-6.
 #[test]
 fn the_node_refuses_an_opcode_it_does_not_know() {
     let mut w = world(2);
@@ -266,4 +268,58 @@ fn names_that_are_none_are_refused_before_anything_happens() {
     let told = w.at(1).open_port(now, PortSpec { properties, ..PortSpec::named(name("a")) });
     assert_eq!(told, Err(Status::with(Code::Invalid, crate::PROPERTIES)));
     assert_eq!(w.at(1).names().count(), 0);
+}
+
+/// All ports together hold so much and no more, whatever each of them may hold; what is taken, released or closed makes room.
+#[test]
+fn ports_hold_so_much_together() {
+    let mut w = world(1);
+    let now = w.now;
+    let most = w.at(1).limits().stored;
+    let size = (16 << 20) - MESSAGE_COST;
+    let areas = [usize::MAX; 4];
+    let spec = |text| PortSpec { areas, mode: Mode::Held, ..PortSpec::named(name(text)) };
+    let ports = ["a", "b"].map(|text| w.at(1).open_port(now, spec(text)).unwrap());
+    let paths = ["a", "b"].map(|text| w.path(1, by_name(text)));
+    let payload = crate::Payload::from(vec![0; size]);
+    let send = |w: &mut World, to: usize| {
+        w.send(1, paths[to], &Message::confirmed(payload.clone())).unwrap();
+        w.outcomes(1)[0].status().code
+    };
+    let fits = most / (size + MESSAGE_COST);
+    for n in 0..fits {
+        assert_eq!(send(&mut w, n % 2), Code::Good, "{n}");
+    }
+    assert_eq!((send(&mut w, 0), send(&mut w, 1)), (Code::Full, Code::Full));
+    w.at(1).receive(now, ports[0], |_| true).unwrap().unwrap();
+    assert_eq!((send(&mut w, 1), send(&mut w, 0)), (Code::Good, Code::Full));
+    let (_, hold) = w.at(1).receive_held(now, ports[0], |_| true).unwrap().unwrap();
+    assert_eq!(send(&mut w, 1), Code::Full);
+    w.at(1).release_held(now, ports[0], hold).unwrap();
+    assert_eq!(send(&mut w, 1), Code::Good);
+    w.at(1).receive_held(now, ports[0], |_| true).unwrap().unwrap();
+    w.at(1).detach(now, ports[0]).unwrap();
+    w.at(1).close_port(now, ports[1]).unwrap();
+    assert_eq!(w.at(1).stored(), 0);
+}
+
+/// A request whose asker's time is over keeps no place at the port, and is not answered any more.
+#[test]
+fn a_request_that_nobody_waits_for_is_let_go() {
+    let mut w = world(2);
+    let port = w.open(2, "b");
+    let path = w.path(1, by_name("b"));
+    let request = |ms| Message { deadline: ms, ..Message::request(&b"?"[..]) };
+    for ms in [Some(Duration::from_millis(100)), None] {
+        w.send(1, path, &request(ms)).unwrap();
+    }
+    w.carry();
+    let asks: Vec<Ask> = w.messages(2).iter().filter_map(|m| m.ask).collect();
+    assert_eq!((asks.len(), w.at(2).port(port).unwrap().unanswered()), (2, 2));
+    w.run(Duration::from_secs(2));
+    assert_eq!(w.at(2).port(port).unwrap().unanswered(), 1);
+    let now = w.now;
+    let answer = || Answer::new(&b"!"[..]);
+    assert_eq!(w.at(2).respond(now, &asks[0], answer()), Err(Status::new(Code::NotFound)));
+    assert_eq!(w.at(2).respond(now, &asks[1], answer()), Ok(()));
 }

@@ -426,6 +426,47 @@ fn a_silent_peer_fills_its_queue_and_nobody_elses() {
     assert!(w.send(1, b, &message).is_ok());
 }
 
+/// Sending waits for nobody, by path or by name; what cannot be handed over is answered at once, and what is lost after that is told
+/// once, as the end of its ticket.
+///
+/// Rows: MS-1, MS-2.
+#[test]
+fn hand_over_is_answered_at_once_and_a_later_failure_once() {
+    let mut w = world(2);
+    let now = w.now;
+    w.at(2).open_port(now, PortSpec { areas: [4 << 20; 4], ..PortSpec::named(name("b")) }).unwrap();
+    w.carry();
+    let path = w.path(1, by_name("b"));
+    let message = Message::confirmed(vec![0; 1000]);
+    // Nothing is carried from here on: no call waits for the peer.
+    let mut taken = 0;
+    let refused = loop {
+        let sent =
+            if taken % 2 == 0 { w.send(1, path, &message) } else { w.at(1).send_to(now, by_name("b"), &message) };
+        match sent {
+            Ok(sent) => taken += sent.taken,
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((refused, refused.tier()), (Status::new(Code::WouldBlock), Tier::Call));
+    assert_eq!((w.outcomes(1).is_empty(), w.at(1).tickets().count()), (true, taken));
+    // The other end is silent until it is taken for gone.
+    let heard = w.nodes.pop();
+    let mut told = Vec::new();
+    for _ in 0..600 {
+        w.now = w.now + Duration::from_millis(10);
+        let now = w.now;
+        w.nodes[0].handle_timeout(now);
+        while w.nodes[0].poll_transmit().is_some() {}
+        while w.nodes[0].poll_event().is_some() {}
+        told.extend(w.outcomes(1));
+    }
+    assert!(told.iter().all(|outcome| outcome.status() == Status::new(Code::NodeDown)));
+    let tickets: std::collections::BTreeSet<_> = told.iter().map(|outcome| outcome.ticket).collect();
+    assert_eq!((told.len(), tickets.len(), w.at(1).tickets().count()), (taken, taken, 0));
+    drop(heard);
+}
+
 /// Tickets are bounded too, and so are answers that nobody takes.
 #[test]
 fn full_tables_are_answers() {

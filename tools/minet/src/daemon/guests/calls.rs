@@ -17,6 +17,8 @@ use std::{net::IpAddr, time::Duration};
 
 /// Ports of one guest.
 const PORTS: usize = 16_384;
+/// Ports of all guests together that outlive their receivers, with a receiver or without.
+pub(super) const LASTING: usize = 4_096;
 /// Watches of one guest.
 const WATCHES: usize = 256;
 /// Tickets of one guest that are not settled.
@@ -157,7 +159,14 @@ impl Guests {
         if spec.name.is_none() && !matches!(spec.life, Life::Receiver) {
             return Err(Status::new(Code::Invalid));
         }
+        let lasts = !matches!(spec.life, Life::Receiver);
+        if lasts && self.lasting.len() >= LASTING {
+            return Err(Status::with(Code::Exhausted, LASTING));
+        }
         let port = node.exchange_mut().open_port(now, port_spec(&spec)?)?;
+        if lasts {
+            self.lasting.insert(port);
+        }
         Ok(self.take_port(number, port))
     }
 
@@ -371,11 +380,31 @@ pub(super) fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
     })
 }
 
-/// A member by its name or number.
+/// A member by its name, or else by its number.
 fn member(node: &Node, text: &str) -> Result<NodeId, Status> {
-    let number: Option<u32> = text.parse().ok();
-    let found = node.members().find(|record| &*record.name == text || number == Some(record.node.get()));
-    found.map(|record| record.node).ok_or(Status::new(Code::NotFound))
+    let all = || node.members().map(|record| (&*record.name, record.node));
+    pick(all, text).ok_or(Status::new(Code::NotFound))
+}
+
+/// Who is meant by a text: a name goes before a number.
+fn pick<'a, I: Iterator<Item = (&'a str, NodeId)>>(all: impl Fn() -> I, text: &str) -> Option<NodeId> {
+    let named = all().find(|(name, _)| *name == text);
+    let numbered = || text.parse().ok().and_then(|number: u32| all().find(|(_, node)| node.get() == number));
+    named.or_else(numbered).map(|(_, node)| node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node may be called like the number of another one.
+    #[test]
+    fn a_name_goes_before_a_number() {
+        let node = |n| NodeId::new(n).unwrap();
+        let all = || [("a", node(7)), ("7", node(8)), ("9", node(9))].into_iter();
+        let found = ["a", "7", "8", "9", "07", "b", ""].map(|text| pick(all, text).map(NodeId::get));
+        assert_eq!(found, [Some(7), Some(8), Some(8), Some(9), Some(7), None, None]);
+    }
 }
 
 /// All members: this node, then those that can be reached and those that could be before, by number.

@@ -16,6 +16,8 @@ const BACKLOG: usize = 4 << 20;
 const BACKLOG_MOST: usize = 2 * FRAME_MOST;
 /// How long a guest with more than a backlog may read nothing of it.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a connection may take to greet.
+pub(super) const GREETING_TIME: Duration = Duration::from_secs(5);
 /// Bytes of one read.
 const CHUNK: usize = 64 << 10;
 
@@ -40,6 +42,7 @@ pub(super) struct Guest {
     pub(super) stream: UnixStream,
     frames: Frames,
     greeted: bool,
+    came: Instant,
     output: VecDeque<Vec<u8>>,
     queued: usize,
     /// Bytes of the first one that went out.
@@ -66,6 +69,7 @@ impl Guest {
             stream,
             frames: Frames::new(FRAME_MOST),
             greeted: false,
+            came: Instant::now(),
             output: VecDeque::new(),
             queued: 0,
             written: 0,
@@ -79,6 +83,11 @@ impl Guest {
             next_ask: 0,
             ended: VecDeque::new(),
         }
+    }
+
+    /// When it must have greeted or be gone, if it must.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.ending.or((!self.greeted).then(|| self.came + GREETING_TIME))
     }
 
     /// What came next; reads once if nothing whole is there.

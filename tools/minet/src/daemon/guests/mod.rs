@@ -27,6 +27,8 @@ use std::{
 const GUESTS: usize = 256;
 /// Calls and reads in one turn of one guest.
 const TURN: usize = 128;
+/// After an error of the door, so long until it is looked at again.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 /// So long a guest that was told to go may read why.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -41,6 +43,8 @@ pub(super) struct Guests {
     guests: BTreeMap<usize, Guest>,
     /// Who receives from a port.
     receivers: BTreeMap<PortId, usize>,
+    /// Ports that outlive their receivers.
+    lasting: BTreeSet<PortId>,
     /// Whose a watch is.
     watchers: BTreeMap<u64, usize>,
     /// Whose a path that lasts is.
@@ -55,6 +59,8 @@ pub(super) struct Guests {
     asked: VecDeque<Received>,
     /// Were told something.
     told: BTreeSet<usize>,
+    /// When to look at the door again after an error.
+    accept_again: Option<Instant>,
     counts: Counts,
 }
 
@@ -66,6 +72,7 @@ struct Counts {
     turned_away: u64,
     malformed: u64,
     slow: u64,
+    silent: u64,
 }
 
 impl Guests {
@@ -81,6 +88,7 @@ impl Guests {
             next: first,
             guests: BTreeMap::new(),
             receivers: BTreeMap::new(),
+            lasting: BTreeSet::new(),
             watchers: BTreeMap::new(),
             path_owners: BTreeMap::new(),
             unique: 0,
@@ -88,6 +96,7 @@ impl Guests {
             hungry: BTreeSet::new(),
             asked: VecDeque::new(),
             told: BTreeSet::new(),
+            accept_again: None,
             counts: Counts::default(),
         })
     }
@@ -98,8 +107,8 @@ impl Guests {
     }
 
     /// What they did, for `minet stats`.
-    pub(super) fn counts(&self) -> [(&'static str, u64); 6] {
-        let Counts { calls, refused, turned_away, malformed, slow } = self.counts;
+    pub(super) fn counts(&self) -> [(&'static str, u64); 8] {
+        let Counts { calls, refused, turned_away, malformed, slow, silent } = self.counts;
         [
             ("guests", self.guests.len() as u64),
             ("guest-calls", calls),
@@ -107,6 +116,8 @@ impl Guests {
             ("guests-turned-away", turned_away),
             ("guests-malformed", malformed),
             ("guests-slow", slow),
+            ("guests-silent", silent),
+            ("guest-ports-lasting", self.lasting.len() as u64),
         ]
     }
 
@@ -120,7 +131,7 @@ impl Guests {
         if !self.hungry.is_empty() {
             return Some(Duration::ZERO);
         }
-        let ends = self.guests.values().filter_map(|guest| guest.ending).min();
+        let ends = self.guests.values().filter_map(Guest::due).chain(self.accept_again).min();
         ends.map(|end| end.saturating_duration_since(Instant::now()))
     }
 
@@ -139,10 +150,23 @@ impl Guests {
         for number in std::mem::take(&mut self.hungry) {
             self.serve(number, node, now);
         }
-        let late = |guest: &Guest| guest.ending.is_some_and(|end| end <= Instant::now());
+        self.end_late(Instant::now(), node, now);
+        if self.accept_again.is_some_and(|at| at <= Instant::now()) {
+            self.accept();
+        }
+    }
+
+    /// Ends those who did not greet in time, and drops those who had time enough to read why they go.
+    fn end_late(&mut self, moment: Instant, node: &mut Node, now: Time) {
+        let late = |guest: &Guest| guest.due().is_some_and(|end| end <= moment);
         let gone: Vec<usize> = self.guests.iter().filter(|(_, guest)| late(guest)).map(|(n, _)| *n).collect();
         for number in gone {
-            self.drop_guest(number);
+            if self.guests.get(&number).is_some_and(|guest| guest.ending.is_none()) {
+                self.counts.silent += 1;
+                self.end(number, "it did not greet", node, now);
+            } else {
+                self.drop_guest(number);
+            }
         }
     }
 
@@ -157,7 +181,20 @@ impl Guests {
     }
 
     fn accept(&mut self) {
-        while let Ok((mut stream, _)) = self.socket.listener.accept() {
+        self.accept_again = None;
+        loop {
+            let mut stream = match self.socket.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                // That one is gone already; there may be others.
+                Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => continue,
+                Err(e) => {
+                    // No descriptors, perhaps: the door is not told again of who waits, so it looks by itself.
+                    log::warn!("guests: nobody is let in for now: {e}");
+                    self.accept_again = Some(Instant::now() + ACCEPT_AGAIN);
+                    return;
+                }
+            };
             if self.guests.len() >= GUESTS {
                 log::warn!("guests: there are {GUESTS}, one was turned away");
                 self.counts.turned_away += 1;

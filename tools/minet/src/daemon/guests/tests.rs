@@ -220,3 +220,74 @@ fn guests_are_told_of_the_end() {
     assert_eq!(told, "the daemon ended this guest: the daemon ends");
     assert_eq!(house.node.exchange().ports().count(), 0);
 }
+
+/// A connection that says nothing, or too little, keeps no place; one that greeted may be silent for ever.
+#[test]
+fn who_does_not_greet_in_time_is_ended() {
+    let mut house = House::new();
+    let (mut silent, mut crumbs, guest) = house.serve(|path| {
+        let [silent, mut crumbs] = [(); 2].map(|()| std::os::unix::net::UnixStream::connect(&path).unwrap());
+        io::Write::write_all(&mut crumbs, b"MNG").unwrap();
+        (silent, crumbs, Guest::join_at(&path).unwrap())
+    });
+    assert_eq!(house.count("guests"), 3);
+    let wait = house.guests.timeout().unwrap();
+    assert!(wait > Duration::ZERO && wait <= guest::GREETING_TIME);
+    let later = Instant::now() + guest::GREETING_TIME;
+    house.guests.end_late(later, &mut house.node, Time::ZERO);
+    house.guests.end_late(later + LINGER, &mut house.node, Time::ZERO);
+    assert_eq!((house.count("guests"), house.count("guests-silent")), (1, 2));
+    for stream in [&mut silent, &mut crumbs] {
+        let mut told = String::new();
+        let _ = io::Read::read_to_string(stream, &mut told);
+        assert!(told.contains("it did not greet"), "{told:?}");
+    }
+    assert_eq!(house.guests.timeout(), None);
+    drop(guest);
+}
+
+/// An error of the door is not its end: when there are descriptors again, those who wait are let in.
+#[test]
+fn the_door_is_looked_at_again_after_an_error() {
+    let mut house = House::new();
+    house.guests.accept_again = Some(Instant::now());
+    assert_eq!(house.guests.timeout(), Some(Duration::ZERO));
+    let _waiting = std::os::unix::net::UnixStream::connect(house.path()).unwrap();
+    house.guests.handle_timeout(&mut house.node, Time::ZERO);
+    assert_eq!((house.count("guests"), house.guests.accept_again), (1, None));
+}
+
+/// Ports that outlive their guests are counted for all guests together, until they are closed.
+#[test]
+fn ports_that_outlive_their_guests_are_bounded() {
+    let mut house = House::new();
+    for _ in 0..2 {
+        house.serve(|path| {
+            let guest = Guest::join_at(&path).unwrap();
+            for n in 0..calls::LASTING / 2 {
+                let spec = PortSpec { life: Life::Persistent, ..PortSpec::default() };
+                guest.open(&PortSpec { name: Some(format!("{}/{n}", thread_name())), ..spec }).unwrap();
+            }
+        });
+    }
+    assert_eq!(house.count("guest-ports-lasting"), calls::LASTING as u64);
+    house.serve(|path| {
+        let guest = Guest::join_at(&path).unwrap();
+        let spec = PortSpec { life: Life::Retained(1), ..PortSpec::named("more") };
+        assert_eq!(refusal(guest.open(&spec)), Code::Exhausted);
+        let mine = guest.open(&PortSpec::named("mine")).unwrap();
+        guest.close(mine).unwrap();
+    });
+    let port = house.node.exchange().ports().next().unwrap().id();
+    house.node.exchange_mut().close_port(Time::ZERO, port).unwrap();
+    house.serve(|path| {
+        let spec = PortSpec { life: Life::Retained(60_000), ..PortSpec::named("more") };
+        Guest::join_at(&path).unwrap().open(&spec).unwrap();
+    });
+    assert_eq!(house.count("guest-ports-lasting"), calls::LASTING as u64);
+}
+
+/// A name that no other call of it has.
+fn thread_name() -> String {
+    format!("{:?}", thread::current().id()).replace(['(', ')'], "")
+}

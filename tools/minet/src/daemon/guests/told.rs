@@ -39,6 +39,7 @@ impl Guests {
             Delivery::Ready { port, .. } => (self.receivers.get(&port).copied(), Told::Ready { port }, None),
             Delivery::NameLost { port, .. } => (self.receivers.get(&port).copied(), Told::NameLost { port }, None),
             Delivery::PortClosed { port, .. } => {
+                self.lasting.remove(&port);
                 let number = self.receivers.remove(&port);
                 if let Some(guest) = number.and_then(|number| self.guests.get_mut(&number)) {
                     guest.forget_port(port);

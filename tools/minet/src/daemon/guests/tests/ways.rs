@@ -332,3 +332,47 @@ fn who_holds_all_room_holds_up_senders() {
     });
     assert_eq!(house.node.exchange().ports().count(), 0);
 }
+
+/// The same messages by a handler, by a call that waits, by one that does not, and by one with a time limit.
+///
+/// Rows: MR-1.
+#[test]
+fn messages_are_received_in_four_ways() {
+    type Way = fn(&Guest, PortId) -> Vec<u32>;
+    let handler: Way = |guest, port| {
+        let (tell, told) = mpsc::channel();
+        let handler = move |message: Received| tell.send(message.tag()).map_err(|_| Code::Failed.into());
+        guest.on_message(port, handler).unwrap();
+        (0..20).map(|_| told.recv_timeout(SOON).unwrap()).collect()
+    };
+    let blocking: Way = |guest, port| (0..20).map(|_| guest.receive(port, None).unwrap().unwrap().tag()).collect();
+    let timed: Way = |guest, port| {
+        let got = (0..20).map(|_| guest.receive(port, Some(SOON)).unwrap().unwrap().tag()).collect();
+        let (limit, start) = (Duration::from_millis(20), Instant::now());
+        assert_eq!(guest.receive(port, Some(limit)).unwrap(), None);
+        assert!((limit..SOON).contains(&start.elapsed()));
+        got
+    };
+    let polling: Way = |guest, port| {
+        let mut got = Vec::new();
+        until("messages", || {
+            got.extend(guest.receive(port, Some(Duration::ZERO)).unwrap().map(|message| message.tag()));
+            got.len() == 20
+        });
+        got
+    };
+    let mut house = House::new();
+    for way in [handler, blocking, timed, polling] {
+        house.serve(move |path| {
+            let (guest, other) = (Guest::join_at(&path).unwrap(), Guest::join_at(&path).unwrap());
+            let port = guest.open(&PortSpec::named("p")).unwrap();
+            let sender = thread::spawn(move || {
+                for tag in 0..20 {
+                    other.send(&to("p"), &tagged(tag)).unwrap();
+                }
+            });
+            assert_eq!(way(&guest, port), (0..20).collect::<Vec<_>>());
+            sender.join().unwrap();
+        });
+    }
+}
