@@ -2,7 +2,8 @@
 //!
 //! It joins the rooms that do not know each other, as the daemon does where there is an operating system: `fabric-ring`
 //! carries, `messenger-core` concludes, `minet` decides on frames, smoltcp is the network stack. [`Station`] is the node
-//! and its interface, [`Stack`] the TCP/IP on it with its services, [`board`] the memory it shares with its host.
+//! and its interface, [`Stack`] the TCP/IP on it with its services, [`ports`] what it
+//! serves by messages, [`board`] the memory it shares with its host.
 //!
 //! It has no clock, interrupt or device: time is an argument, memory and doorbells are the caller's, which is a bare
 //! machine or a process.
@@ -18,6 +19,7 @@ mod config;
 mod device;
 mod ends;
 mod introductions;
+pub mod ports;
 mod services;
 mod stack;
 mod station;

@@ -4,7 +4,8 @@ use crate::{
     Station,
     device::Port,
     ends::Bell,
-    services::{Services, Status},
+    ports::Ports,
+    services::{Facts, Services},
 };
 use alloc::{string::String, vec::Vec};
 use core::net::IpAddr;
@@ -31,6 +32,7 @@ pub struct Stack<M, B> {
     interface: Interface,
     sockets: SocketSet<'static>,
     services: Services,
+    ports: Ports,
     started: Time,
 }
 
@@ -51,7 +53,8 @@ impl<M: Memory + 'static, B: Bell + 'static> Stack<M, B> {
         });
         let mut sockets = SocketSet::new(Vec::new());
         let services = Services::new(&mut sockets);
-        Stack { station, interface, sockets, services, started: now }
+        let ports = Ports::open(&mut station, now);
+        Stack { station, interface, sockets, services, ports, started: now }
     }
 
     /// The station.
@@ -60,14 +63,18 @@ impl<M: Memory + 'static, B: Bell + 'static> Stack<M, B> {
     }
 
     /// Does what there is to do; whether there may be more at once.
-    pub fn handle(&mut self, now: Time, machine: impl FnOnce() -> Machine) -> bool {
+    pub fn handle(&mut self, now: Time, machine: impl Fn() -> Machine) -> bool {
         self.station.disarm();
         let mut worked = self.station.handle(now);
         let mut port = Port { station: &mut self.station, now };
         worked |= self.interface.poll(instant(now), &mut port, &mut self.sockets)
             == smoltcp::iface::PollResult::SocketStateChanged;
-        let status = Status { station: &self.station, now, started: self.started, machine };
-        if self.services.handle(&mut self.sockets, status) {
+        let facts = Facts { now, started: self.started, machine: &machine };
+        if self.ports.handle(&mut self.station, now, &facts) {
+            worked = true;
+            self.station.follow_up();
+        }
+        if self.services.handle(&mut self.sockets, &self.station, &facts) {
             worked = true;
             let mut port = Port { station: &mut self.station, now };
             self.interface.poll(instant(now), &mut port, &mut self.sockets);

@@ -2,7 +2,10 @@
 //!
 //! Needs QEMU and the image (`cargo xtask iop`).
 
+mod split;
+
 use crate::iop::iop;
+use messenger::{Guest, Message, Outcome, To};
 use minet_tests::{Config, Error, Net, Node, Output, Ping, PingReport, Result, SOON, eventually, minet_binary};
 use serde_json::Value;
 use std::{env, fs, os::unix::fs::FileExt, path::PathBuf, time::Duration};
@@ -40,6 +43,22 @@ fn wait_life(node: &Node, life: u64) -> Result<Value> {
         if right { Ok(Some(iop)) } else { Err(Error::unexpected(iop.to_string())) }
     })
     .map_err(|error| node.with_log(error.to_string()))
+}
+
+/// Does something as a process of a node's host.
+fn as_guest<T>(node: &Node, what: impl FnOnce(&mut Guest) -> T) -> T {
+    what(&mut Guest::join_at(&node.control().with_extension("guest")).unwrap())
+}
+
+/// Asks a port, which may not be known yet, and waits for its answer.
+fn ask(node: &Node, port: &str, opcode: u16, request: &[u8]) -> Result<Outcome> {
+    let message = Message { opcode, ..Message::new(request) };
+    as_guest(node, |guest| {
+        eventually(SOON, &format!("an answer of {port}"), || {
+            let called = guest.call(&To::Name(port.into()), &message, SOON);
+            called.map(Some).map_err(|error| Error::unexpected(error.to_string()))
+        })
+    })
 }
 
 fn curl(node: &Node, url: &str) -> Result<Output> {
