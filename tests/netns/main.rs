@@ -9,6 +9,7 @@ mod conduit;
 mod counters;
 mod crash;
 mod ethernet;
+mod examples;
 mod harness;
 mod hostile;
 mod iop;

@@ -1,6 +1,6 @@
 //! The pieces of the frame path, one by one: how long each takes, and how many instructions.
 //!
-//! `cargo bench -p minet-tests --bench pieces` measures times. `cargo xtask instructions` runs the same program under
+//! `cargo bench -p minet-pieces` measures times. `cargo xtask instructions` runs the same program under
 //! callgrind as `pieces --repeat PIECE COUNT` and compares with what is recorded: noise does not touch that. Run as a
 //! test, each piece runs a few times.
 //!

@@ -81,7 +81,10 @@ impl Play {
             ..PortSpec::default()
         };
         match self.w.stations[place].node.exchange_mut().open_port(now, spec) {
-            Ok(port) => assert!(self.clients[place].ports.insert(port), "a port's number is used again: {port}"),
+            Ok(port) => {
+                self.ledger.sums.opened += 1;
+                assert!(self.clients[place].ports.insert(port), "a port's number is used again: {port}");
+            }
             Err(why) => assert_eq!(why.code, Code::Exists),
         }
     }
@@ -107,7 +110,8 @@ impl Play {
         let spec = PathSpec { from, to, choice: choices[rng.place(5)], hunt: rng.permille(500), context: 0 };
         match self.w.stations[place].node.exchange_mut().open_path(now, spec) {
             Ok(path) => {
-                assert!(self.clients[place].paths.insert(path, from).is_none(), "a path's handle is used again")
+                self.ledger.sums.opened += 1;
+                assert!(self.clients[place].paths.insert(path, from).is_none(), "a path's handle is used again");
             }
             Err(why) => assert!([Code::NotFound, Code::Closing].contains(&why.code), "{why:?}"),
         }
@@ -125,6 +129,7 @@ impl Play {
             _ => exchange.finish_path(now, path),
         };
         assert_eq!(told, Ok(()));
+        self.ledger.sums.closed += u64::from(what >= 3);
     }
 
     pub fn enable_all(&mut self, place: usize) {
@@ -138,6 +143,7 @@ impl Play {
     fn close_a_port(&mut self, place: usize) {
         let (now, how) = (self.now(place), self.w.rng.place(4));
         let Some(port) = pick(&mut self.w.rng, self.clients[place].ports.iter().copied()) else { return };
+        self.ledger.sums.closed += u64::from(how <= 1);
         let exchange = self.w.stations[place].node.exchange_mut();
         match how {
             0 => assert_eq!(exchange.close_port(now, port), Ok(())),

@@ -33,6 +33,9 @@ pub struct Sending {
 /// How much there was of everything, for people, and to see that the trouble was real.
 #[derive(Debug, Default)]
 pub struct Sums {
+    /// Ports and paths that clients opened, and those they closed.
+    pub opened: u64,
+    pub closed: u64,
     pub sent: u64,
     pub received: u64,
     pub resends: u64,
@@ -48,6 +51,8 @@ pub struct Sums {
 
 impl Sums {
     pub fn add(&mut self, other: &Sums) {
+        self.opened += other.opened;
+        self.closed += other.closed;
         self.sent += other.sent;
         self.received += other.received;
         self.resends += other.resends;
@@ -64,6 +69,8 @@ impl Sums {
 
     /// Over enough seeds, every way to end was met.
     pub fn check_all_met(&self) {
+        let changed = self.opened > 1000 && self.closed > 1000;
+        assert!(self.sent < 50_000 || changed, "{} opened, {} closed", self.opened, self.closed);
         if self.sent < 100_000 {
             return;
         }

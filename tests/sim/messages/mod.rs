@@ -159,7 +159,9 @@ fn story(seed: u64) -> Ledger {
 ///
 /// `MINET_SIM_SEED` replays one seed, `MINET_SIM_RUNS` runs so many, `MINET_SIM_FIRST` tells where to begin.
 ///
-/// Rows: CS-1, MR-2.
+/// Thousands of ports and paths open and close meanwhile.
+///
+/// Rows: CS-1, MA-14, MR-2.
 #[test]
 fn the_laws_hold_under_any_trouble() {
     the_laws_hold(1, RUNS);

@@ -8,7 +8,12 @@ use std::{
     process::Command,
 };
 
+/// The machine the image is for.
 const TARGET: &str = "x86_64-unknown-none";
+/// Machines the rooms are checked for: two with 64 bits, one with 32 and without 64-bit atomics.
+#[cfg(test)]
+const MACHINES: [&str; 3] = [TARGET, "riscv64imac-unknown-none-elf", "thumbv7em-none-eabihf"];
+#[cfg(test)]
 const ROOMS: &[&str] = &["messenger-core", "minet", "fabric-ring", "iop-node"];
 
 /// Where the image is built.
@@ -21,24 +26,17 @@ const IMAGE_MOST: u64 = 1 << 20;
 /// Debian's packages with a compiler and the source of its `core` and `alloc`.
 const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
 
-/// How to build for [`TARGET`] here.
+/// How to build for a machine without an operating system here.
 pub enum Toolchain {
-    /// The toolchain in use has the target.
+    /// The toolchain in use has its target.
     Own,
     /// Debian's compiler builds `core` and `alloc` from source.
     Debian,
 }
 
-/// Builds the rooms.
-pub fn build_rooms(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
-    let rooms = ROOMS.iter().flat_map(|room| ["--package", *room]);
-    let args: Vec<&str> = ["build", "--quiet"].into_iter().chain(rooms).collect();
-    cargo(workspace, toolchain, &workspace.root, &args)
-}
-
 /// Builds the image and gives its path: `minet/iop-x86_64` where cargo builds, which is where tests look for it.
 pub fn build_image(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
-    cargo(workspace, toolchain, &workspace.root.join(FIRMWARE), &["build", "--release", "--quiet"])?;
+    cargo(workspace, toolchain, TARGET, &workspace.root.join(FIRMWARE), &["build", "--release", "--quiet"])?;
     let built = workspace.target.join("bare").join(TARGET).join("release/iop");
     let image = workspace.records()?.join("iop-x86_64");
     let length = fs::copy(&built, &image).map_err(Error::io(format!("copy {}", built.display())))?;
@@ -48,7 +46,7 @@ pub fn build_image(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathB
     Ok(image)
 }
 
-fn cargo(workspace: &Workspace, toolchain: &Toolchain, place: &Path, args: &[&str]) -> Result<()> {
+fn cargo(workspace: &Workspace, toolchain: &Toolchain, target: &str, place: &Path, args: &[&str]) -> Result<()> {
     let mut command = match toolchain {
         Toolchain::Own => workspace.cargo(args),
         Toolchain::Debian => {
@@ -58,13 +56,13 @@ fn cargo(workspace: &Workspace, toolchain: &Toolchain, place: &Path, args: &[&st
             command
         }
     };
-    command.args(["--target", TARGET]).current_dir(place).env("CARGO_TARGET_DIR", workspace.target.join("bare"));
+    command.args(["--target", target]).current_dir(place).env("CARGO_TARGET_DIR", workspace.target.join("bare"));
     crate::workspace::show(command)
 }
 
 /// Builds the image with whatever toolchain there is, and gives its path.
 pub fn image(workspace: &Workspace) -> Result<PathBuf> {
-    let toolchain = toolchain().ok_or_else(|| Error::unexpected(missing()))?;
+    let toolchain = toolchain(TARGET).ok_or_else(|| Error::unexpected(missing()))?;
     build_image(workspace, &toolchain)
 }
 
@@ -73,9 +71,13 @@ pub fn missing() -> String {
     format!("no toolchain: `rustup target add {TARGET}`, or Debian's packages {}", DEBIAN.join(" "))
 }
 
-/// The toolchain that there is, or that can be installed.
-pub fn toolchain() -> Option<Toolchain> {
-    if own_has_target() {
+/// The toolchain for the image that there is, or that can be installed.
+pub fn image_toolchain() -> Option<Toolchain> {
+    toolchain(TARGET)
+}
+
+fn toolchain(target: &str) -> Option<Toolchain> {
+    if own_has(target) {
         return Some(Toolchain::Own);
     }
     // Where it cannot be installed the check below says so.
@@ -85,9 +87,9 @@ pub fn toolchain() -> Option<Toolchain> {
     debian_is_there().then_some(Toolchain::Debian)
 }
 
-fn own_has_target() -> bool {
+fn own_has(target: &str) -> bool {
     let mut command = Command::new("rustc");
-    command.args(["--print", "target-libdir", "--target", TARGET]);
+    command.args(["--print", "target-libdir", "--target", target]);
     minet_tests::run(command).is_ok_and(|said| Path::new(said.stdout.trim()).is_dir())
 }
 
@@ -95,4 +97,24 @@ fn debian_is_there() -> bool {
     ["/usr/bin/rustc", "/usr/bin/cargo", "/usr/lib/rustlib/src/rust/library/core"]
         .iter()
         .all(|path| Path::new(path).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rooms below the daemon ask nothing of an operating system: what they need (time, memory, bells) is an argument.
+    ///
+    /// Rows: MA-09.
+    #[test]
+    #[ignore = "long: builds `core` for three machines"]
+    fn rooms_fit_three_machines_without_an_operating_system() {
+        let workspace = Workspace::find().unwrap();
+        let rooms = ROOMS.iter().flat_map(|room| ["--package", *room]);
+        let args: Vec<&str> = ["check", "--quiet"].into_iter().chain(rooms).collect();
+        for machine in MACHINES {
+            let toolchain = toolchain(machine).unwrap_or_else(|| panic!("{machine}: {}", missing()));
+            cargo(&workspace, &toolchain, machine, &workspace.root, &args).unwrap();
+        }
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Where the pieces are.
-const BENCH: [&str; 4] = ["--package", "minet-tests", "--bench", "pieces"];
+const BENCH: [&str; 4] = ["--package", "minet-pieces", "--bench", "pieces"];
 
 /// How often a piece runs, in two runs: their difference has no set-up in it. Not the first times: tables grow then.
 const FEW: u64 = 100;

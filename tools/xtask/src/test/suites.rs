@@ -20,8 +20,8 @@ const NETWORK_TESTS: &str = "minet-tests";
 /// A test program: its package and target.
 type Program = (String, String);
 
-/// The tests that boot the image of the I/O processor.
-const MACHINE_TESTS: &str = "bare_machine::";
+/// The tests that build for a machine without an operating system, or boot the image of the I/O processor.
+const MACHINE_TESTS: [&str; 2] = ["bare_machine::", "bare::"];
 
 /// Builds and runs all tests. `lacking` says what an I/O processor lacks here, if anything.
 pub fn run(workspace: &Workspace, quick: bool, lacking: Option<String>, tally: &mut Tally) -> Result<()> {
@@ -40,7 +40,7 @@ pub fn run(workspace: &Workspace, quick: bool, lacking: Option<String>, tally: &
         args.extend(["--", "--include-ignored"]);
         if let Some(lacking) = lacking {
             tally.skip("tests of an I/O processor", &lacking);
-            args.extend(["--skip", MACHINE_TESTS]);
+            args.extend(MACHINE_TESTS.iter().flat_map(|tests| ["--skip", tests]));
         }
     }
     let mut command = workspace.cargo(&args);
