@@ -15,18 +15,23 @@ extern crate alloc;
 extern crate std;
 
 pub mod board;
+pub mod bus;
 mod config;
 mod device;
 mod ends;
 mod introductions;
+mod neighbours;
 pub mod ports;
+mod probe;
 mod services;
 mod stack;
 mod station;
+pub mod table;
 #[cfg(test)]
 mod tests;
 
 pub use config::{Config, ConfigError};
 pub use ends::{Bell, Ends};
+pub use neighbours::{Bus, Neighbours};
 pub use stack::{Machine, Stack};
 pub use station::Station;

@@ -86,13 +86,35 @@ impl<M: Memory, B: Bell> Station<M, B> {
         station
     }
 
-    /// Links up with a peer.
-    pub fn join(&mut self, now: Time, ends: Ends<M, B>) {
+    /// Links up with a peer; the link's number.
+    pub fn join(&mut self, now: Time, ends: Ends<M, B>) -> LinkId {
         let message = ends.message_most().min(MESSAGE_MOST) as u32;
-        let spec = LinkSpec { carrier: "shm", priority: PRIORITY, message, expect: None, lasting: true };
+        let spec = LinkSpec { carrier: "shm", priority: PRIORITY, message, expect: None, miss_limit: None, lasting: true };
         let link = self.node.open_link(now, spec);
         self.ways.push(Way { ends, link, told: (0, 0) });
         self.follow_up();
+        link
+    }
+
+    /// Ends the link with a peer that is gone, or whose rings are broken.
+    pub fn leave(&mut self, now: Time, link: LinkId) {
+        self.node.close_link(now, link, messenger_core::Reason::CarrierLost);
+        self.ways.retain(|way| way.link != link);
+        self.follow_up();
+        self.publish();
+    }
+
+    /// Whether a link's rings are broken.
+    pub fn is_broken(&self, link: LinkId) -> bool {
+        self.ways.iter().any(|way| way.link == link && way.ends.is_broken())
+    }
+
+    /// Whether a member is sent new messages; it is unless somebody says otherwise.
+    pub fn set_enabled(&mut self, member: NodeId, enabled: bool) {
+        match enabled {
+            true => self.exchange().enable_node(member),
+            false => self.exchange().quiesce_node(member),
+        }
     }
 
     /// What it was told.

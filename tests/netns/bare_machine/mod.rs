@@ -2,9 +2,11 @@
 //!
 //! Needs QEMU and the image (`cargo xtask iop`).
 
+mod direct;
 mod split;
+mod swap;
 
-use crate::iop::iop;
+use crate::iop::{iop, iop_named};
 use messenger::{Guest, Message, Outcome, To};
 use minet_tests::{Config, Error, Net, Node, Output, Ping, PingReport, Result, SOON, eventually, minet_binary};
 use serde_json::Value;
@@ -37,8 +39,12 @@ fn topology(net: &Net, image: &std::path::Path) -> Result<[Node; 2]> {
 }
 
 fn wait_life(node: &Node, life: u64) -> Result<Value> {
-    eventually(SOON, &format!("life {life}, operational"), || {
-        let iop = iop(node)?;
+    wait_life_of(node, "io1", life)
+}
+
+fn wait_life_of(node: &Node, name: &str, life: u64) -> Result<Value> {
+    eventually(SOON, &format!("life {life} of {name}, operational"), || {
+        let iop = iop_named(node, name)?;
         let right = iop["lives"].as_u64() >= Some(life) && iop["state"] == "operational";
         if right { Ok(Some(iop)) } else { Err(Error::unexpected(iop.to_string())) }
     })
@@ -142,7 +148,12 @@ fn a_deaf_machine_is_found_and_reset() -> Result<()> {
 fn board(pid: &str) -> Result<PathBuf> {
     let dir = format!("/proc/{pid}/fd");
     let entries = fs::read_dir(&dir).map_err(Error::io(format!("read {dir}")))?;
-    let is_board = |path: &PathBuf| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains("minet-board"));
+    let is_board = |path: &PathBuf| {
+        let shared = fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains("minet-board"));
+        let mut magic = [0; 8];
+        let begins = |file: fs::File| file.read_exact_at(&mut magic, 0).is_ok() && &magic == b"MNETBORD";
+        shared && fs::File::open(path).is_ok_and(begins)
+    };
     let found = entries.flatten().map(|entry| entry.path()).find(is_board);
     found.ok_or_else(|| Error::unexpected(format!("{dir} has no board")))
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use address::Cidr;
-pub use iop::{IOP_IMAGE, Iop};
+pub use iop::{IOP_IMAGE, IOPS, Iop};
 pub use media::{Ether, Serial, SerialArg};
 pub use trust::{STATE_DIR, TrustConfig};
 

@@ -3,13 +3,18 @@
 pub mod disk;
 pub mod requests;
 
-use crate::{Bell, Station, services::Facts};
+use crate::{
+    Bell, Station,
+    probe::{self, Probe},
+    services::Facts,
+};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use disk::Disk;
 use fabric_ring::Memory;
 use messenger_core::{
     Answer, Ask, Code, Delivery, Message, Name, PortSpec, Received, Status, Target, TicketId, Time,
 };
+use requests::Fault;
 
 /// Blocks of the device: 1 MiB.
 const BLOCKS: usize = 2048;
@@ -27,6 +32,8 @@ pub(crate) struct Ports {
     disk: Disk,
     /// Who is to be told when what they had said is confirmed.
     said: BTreeMap<TicketId, Ask>,
+    fault: Option<Fault>,
+    finished: bool,
 }
 
 impl Ports {
@@ -40,7 +47,7 @@ impl Ports {
             // The node is new: there is room, and no other port has the name.
             let _ = station.exchange().open_port(now, spec);
         }
-        Ports { disk: Disk::new(BLOCKS), said: BTreeMap::new() }
+        Ports { disk: Disk::new(BLOCKS), said: BTreeMap::new(), fault: None, finished: false }
     }
 
     /// Serves what came; whether there was anything.
@@ -49,6 +56,7 @@ impl Ports {
         station: &mut Station<M, B>,
         now: Time,
         facts: &Facts<'_>,
+        probe: &mut Probe,
     ) -> bool {
         let mut worked = false;
         while let Some(delivery) = station.exchange().poll_deliver() {
@@ -58,11 +66,12 @@ impl Ports {
                     let answer = self.disk.answer(message.opcode, &message.payload.to_vec());
                     respond(station, now, message.ask, answer);
                 }
-                Delivery::Message { message, .. } => self.request(station, now, message, facts),
+                Delivery::Message { message, .. } => self.request(station, now, message, facts, probe),
                 Delivery::Settled(outcome) => {
                     let ask = self.said.remove(&outcome.ticket);
                     respond(station, now, ask, Answer::refusal(requests::failed(outcome.status())));
                 }
+                Delivery::Response { context: probe::CONTEXT, message, .. } if message.status.is_good() => probe.heard(),
                 Delivery::Ready { .. }
                 | Delivery::Response { .. }
                 | Delivery::Path { .. }
@@ -82,11 +91,12 @@ impl Ports {
         now: Time,
         message: Received,
         facts: &Facts<'_>,
+        probe: &mut Probe,
     ) {
         let answer = match message.opcode {
             requests::ECHO => Answer::new(message.payload),
             requests::STATUS => Answer::new(facts.page(station).into_bytes()),
-            requests::COUNTERS => Answer::new(self.counters(station).into_bytes()),
+            requests::COUNTERS => Answer::new(self.counters(station, probe.answered()).into_bytes()),
             requests::MEMORY => {
                 let (used, all) = (facts.machine)().memory;
                 Answer::new([used, all].map(|n| (n as u64).to_le_bytes()).concat())
@@ -99,13 +109,44 @@ impl Ports {
                 }
                 Err(status) => Answer::refusal(status),
             },
+            requests::PROBE => {
+                let wanted = requests::probe(&message.payload.to_vec());
+                let begun = wanted.and_then(|wanted| probe.start(now, station, wanted));
+                Answer::refusal(begun.err().unwrap_or(Status::GOOD))
+            }
+            requests::FAULT if !station.config().faults => Answer::refusal(Status::new(Code::NotAllowed)),
+            requests::FAULT => {
+                let fault = Fault::parse(&message.payload.to_vec());
+                self.fault = fault.ok();
+                Answer::refusal(fault.err().unwrap_or(Status::GOOD))
+            }
             _ => Answer::refusal(Status::new(Code::NotSupported)),
         };
         respond(station, now, message.ask, answer);
     }
 
+    /// How it is to fail now, if somebody wanted it.
+    pub(crate) const fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Takes nothing new any more. Whether nothing is under way either.
+    pub(crate) fn finish<M: Memory, B: Bell>(&mut self, station: &mut Station<M, B>, now: Time) -> bool {
+        if self.said.is_empty() && !self.finished {
+            self.finished = true;
+            let exchange = station.exchange();
+            let ports: Vec<_> = exchange.ports().map(messenger_core::Port::id).collect();
+            for port in ports {
+                // It is there.
+                let _ = exchange.finish_port(now, port);
+            }
+        }
+        let members: Vec<_> = station.node().members().map(|member| member.node).collect();
+        self.finished && members.into_iter().all(|member| station.exchange().is_idle(member))
+    }
+
     /// All that was counted, a line each.
-    fn counters<M: Memory, B: Bell>(&self, station: &mut Station<M, B>) -> String {
+    fn counters<M: Memory, B: Bell>(&self, station: &mut Station<M, B>, probe: [u32; 2]) -> String {
         let traffic = station.exchange().traffic();
         let (reads, writes) = self.disk.counts();
         let own = [
@@ -115,6 +156,8 @@ impl Ports {
             ("tickets", traffic.tickets),
             ("blocks-read", reads),
             ("blocks-written", writes),
+            ("probe-frames", u64::from(probe[0])),
+            ("probe-messages", u64::from(probe[1])),
         ];
         let counters = station.counters();
         let drops = counters.drops().map(|(reason, count)| (reason.name(), count)).filter(|(_, count)| *count > 0);

@@ -1,17 +1,17 @@
 //! The sub-commands that ask a daemon.
 
 use super::{
-    args::{At, InviteArgs, IopCommand, OneIop, PingArgs, RevokeArgs},
+    args::{At, InviteArgs, PingArgs, RevokeArgs},
     print, table,
 };
 use crate::control::{
-    Ask, Client, EventsReport, InviteReport, IopWish, IopsReport, LinksReport, NodesReport, PingReport, PortsReport,
-    RevokeReport, StatsReport, StatusReport,
+    Ask, Client, EventsReport, InviteReport, LinksReport, NodesReport, PingReport, PortsReport, RevokeReport, StatsReport,
+    StatusReport,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{process::ExitCode, thread, time::Duration};
 
-type Answer = Result<ExitCode, Box<dyn std::error::Error>>;
+pub(super) type Answer = Result<ExitCode, Box<dyn std::error::Error>>;
 
 pub(super) fn status(at: &At) -> Answer {
     show::<StatusReport>(at, Ask::Status, table::status)
@@ -37,28 +37,17 @@ pub(super) fn stats(at: &At) -> Answer {
     show::<StatsReport>(at, Ask::Stats, table::stats)
 }
 
-pub(super) fn iop(command: &IopCommand) -> Answer {
-    let tell =
-        |OneIop { iop, at }: &OneIop, wish| show::<IopsReport>(at, Ask::Iop { iop: iop.clone(), wish }, table::iops);
-    match command {
-        IopCommand::List(at) => show::<IopsReport>(at, Ask::Iops, table::iops),
-        IopCommand::Boot(one) => tell(one, IopWish::Boot),
-        IopCommand::Reset(one) => tell(one, IopWish::Reset),
-        IopCommand::Hold(one) => tell(one, IopWish::Hold),
-    }
-}
-
-fn connect(at: &At) -> Result<Client, Box<dyn std::error::Error>> {
+pub(super) fn connect(at: &At) -> Result<Client, Box<dyn std::error::Error>> {
     Ok(Client::find(&at.place())?)
 }
 
-fn show<T: DeserializeOwned + Serialize>(at: &At, ask: Ask, human: impl Fn(&T) -> String) -> Answer {
+pub(super) fn show<T: DeserializeOwned + Serialize>(at: &At, ask: Ask, human: impl Fn(&T) -> String) -> Answer {
     let report: T = connect(at)?.ask(ask)?;
     print(&if at.json { json(&report)? } else { human(&report) })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn json(report: &impl Serialize) -> serde_json::Result<String> {
+pub(super) fn json(report: &impl Serialize) -> serde_json::Result<String> {
     serde_json::to_string(report).map(|text| text + "\n")
 }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod iops;
 mod keys;
 mod message_args;
 mod messages;
@@ -56,7 +57,7 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Events(at) => ask::events(&at),
         Command::Ports(at) => ask::ports(&at),
         Command::Stats(at) => ask::stats(&at),
-        Command::Iop(iop) => ask::iop(&iop.command),
+        Command::Iop(iop) => iops::run(&iop.command),
         Command::Ping(ping) => ask::ping(&ping),
         Command::Send(send) => messages::send(&send),
         Command::Call(call) => messages::call(&call),
