@@ -54,7 +54,7 @@ fn front(guest: &mut Guest, name: &str, rounds: u64) -> Result<(), Box<dyn Error
     let size = over_deaths(guest, watch, |guest| ask(guest, name, disk::SIZE, &[]))?;
     let blocks = u64::from_le_bytes(*size.first_chunk().ok_or("the disk did not say its size")?);
     over_deaths(guest, watch, |guest| match ask(guest, name, disk::READ, &disk::read_request(blocks, 1)) {
-        Err(Fault::Refused(status)) => say(format_args!("block {blocks} is refused: {status}")).map_err(|_| Fault::Wrong),
+        Err(Fault::Refused(why)) => say(format_args!("block {blocks} is refused: {why}")).map_err(|_| Fault::Wrong),
         Err(other) => Err(other),
         Ok(_) => Err(Fault::Wrong),
     })?;

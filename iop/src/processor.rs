@@ -248,10 +248,7 @@ impl Processor {
         match said {
             board::State::Ready => self.handle(now, Event::ImageReady),
             board::State::Other(_) => self.handle(now, Event::Garbage),
-            board::State::Silent
-            | board::State::Booting
-            | board::State::Panicked
-            | board::State::Quiesced => {}
+            board::State::Silent | board::State::Booting | board::State::Panicked | board::State::Quiesced => {}
         }
     }
 

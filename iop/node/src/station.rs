@@ -89,7 +89,8 @@ impl<M: Memory, B: Bell> Station<M, B> {
     /// Links up with a peer; the link's number.
     pub fn join(&mut self, now: Time, ends: Ends<M, B>) -> LinkId {
         let message = ends.message_most().min(MESSAGE_MOST) as u32;
-        let spec = LinkSpec { carrier: "shm", priority: PRIORITY, message, expect: None, miss_limit: None, lasting: true };
+        let spec =
+            LinkSpec { carrier: "shm", priority: PRIORITY, message, expect: None, miss_limit: None, lasting: true };
         let link = self.node.open_link(now, spec);
         self.ways.push(Way { ends, link, told: (0, 0) });
         self.follow_up();
@@ -314,8 +315,7 @@ impl<M: Memory, B: Bell> Station<M, B> {
         while let Some((head, payload)) = self.node.poll_gather() {
             if let Some(way) = self.ways.iter_mut().find(|w| w.link == head.link) {
                 let pieces = payload.chunks();
-                let views: Vec<View<'_>> =
-                    [&head.bytes[..]].into_iter().chain(pieces).map(View::from).collect();
+                let views: Vec<View<'_>> = [&head.bytes[..]].into_iter().chain(pieces).map(View::from).collect();
                 // What does not fit is lost, as on any carrier; the core says it again.
                 way.ends.send(&views);
             }

@@ -259,9 +259,9 @@ impl Machine {
     /// Why a command would do nothing in this state, for people; `None` if it does something, or there is nothing to do.
     pub const fn refusal(&self, event: Event) -> Option<&'static str> {
         match (self.state, event) {
-            (State::Faulted, Event::Boot | Event::Reset) => {
-                Some("it failed too often and is taken for broken: `minet iop hold`, then `minet iop boot`, brings it back")
-            }
+            (State::Faulted, Event::Boot | Event::Reset) => Some(
+                "it failed too often and is taken for broken: `minet iop hold`, then `minet iop boot`, brings it back",
+            ),
             (State::Operational, Event::Quiesce | Event::Enable) if self.after.is_some() => Some("it is about to go"),
             (State::Operational, _) => None,
             (_, Event::Quiesce | Event::Enable) => Some("it is not operational"),

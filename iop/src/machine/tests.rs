@@ -18,15 +18,8 @@ const EVENTS: [Event; 13] = [
     Event::Quiesce,
     Event::Enable,
 ];
-const STATES: [State; 7] = [
-    State::Initializing,
-    State::Reset,
-    State::Hold,
-    State::Ready,
-    State::Operational,
-    State::Failed,
-    State::Faulted,
-];
+const STATES: [State; 7] =
+    [State::Initializing, State::Reset, State::Hold, State::Ready, State::Operational, State::Failed, State::Faulted];
 const NOTHING: Act = Act { stop: false, launch: false, join: false };
 
 fn at(s: u64) -> Duration {

@@ -82,7 +82,8 @@ impl<M: Memory, B: Bell, U: Bus<M, B>> Neighbours<M, B, U> {
         self.own = own;
         let (bus, layout) = (&self.bus, &self.layout);
         self.all.retain(|known| {
-            let there = table.entries.iter().any(|e| moved(Some(*e)) == moved(Some(known.entry)) && e.node == known.entry.node);
+            let there =
+                table.entries.iter().any(|e| moved(Some(*e)) == moved(Some(known.entry)) && e.node == known.entry.node);
             if !(there && stays) {
                 if let State::Linked(link) = known.state {
                     station.leave(now, link);
@@ -118,21 +119,16 @@ fn offer<M: Memory, B: Bell, U: Bus<M, B>>(bus: &U, layout: &Layout, own: &Entry
 }
 
 impl<M: Memory, B: Bell> Neighbour<M, B> {
-    fn advance<U: Bus<M, B>>(
-        &mut self,
-        now: Time,
-        station: &mut Station<M, B>,
-        bus: &U,
-        layout: &Layout,
-        own: &Entry,
-    ) {
+    fn advance<U: Bus<M, B>>(&mut self, now: Time, station: &mut Station<M, B>, bus: &U, layout: &Layout, own: &Entry) {
         match &self.state {
             State::Offered(..) => {
                 let way = Way { from: self.entry.slot, to: own.slot };
                 if layout.lives(bus, way) != [self.entry.life, own.life] {
                     return;
                 }
-                let State::Offered(producer, mut bell) = core::mem::replace(&mut self.state, State::Lost) else { return };
+                let State::Offered(producer, mut bell) = core::mem::replace(&mut self.state, State::Lost) else {
+                    return;
+                };
                 let memory = layout.place(way).and_then(|place| bus.memory(&place));
                 let Some(Ok(consumer)) = memory.map(Consumer::join) else { return };
                 // It may have looked before this end was there.

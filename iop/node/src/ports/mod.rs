@@ -11,9 +11,7 @@ use crate::{
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use disk::Disk;
 use fabric_ring::Memory;
-use messenger_core::{
-    Answer, Ask, Code, Delivery, Message, Name, PortSpec, Received, Status, Target, TicketId, Time,
-};
+use messenger_core::{Answer, Ask, Code, Delivery, Message, Name, PortSpec, Received, Status, Target, TicketId, Time};
 use requests::Fault;
 
 /// Blocks of the device: 1 MiB.
@@ -71,7 +69,9 @@ impl Ports {
                     let ask = self.said.remove(&outcome.ticket);
                     respond(station, now, ask, Answer::refusal(requests::failed(outcome.status())));
                 }
-                Delivery::Response { context: probe::CONTEXT, message, .. } if message.status.is_good() => probe.heard(),
+                Delivery::Response { context: probe::CONTEXT, message, .. } if message.status.is_good() => {
+                    probe.heard()
+                }
                 Delivery::Ready { .. }
                 | Delivery::Response { .. }
                 | Delivery::Path { .. }

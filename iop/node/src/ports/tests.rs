@@ -3,9 +3,7 @@
 use super::{disk, requests};
 use crate::tests::{World, world};
 use alloc::{string::String, vec::Vec};
-use messenger_core::{
-    Code, Delivery, Message, Name, NodeId, PortSpec, Received, Status, Target, Tier, wire::Priority,
-};
+use messenger_core::{Code, Delivery, Message, Name, NodeId, PortSpec, Received, Status, Target, Tier, wire::Priority};
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()

@@ -416,7 +416,8 @@ fn a_node_that_slept_does_not_blame_its_peers() {
 fn a_link_has_a_patience_of_its_own() {
     for (limit, intervals) in [(None, 4), (Some(2), 2), (Some(3), 3), (Some(0), 1)] {
         let mut w = World::new(2);
-        let spec = LinkSpec { carrier: "cable", priority: 1, message: 600, expect: None, miss_limit: limit, lasting: true };
+        let spec =
+            LinkSpec { carrier: "cable", priority: 1, message: 600, expect: None, miss_limit: limit, lasting: true };
         let ends = [0, 1].map(|n| (n, w.nodes[n].open_link(w.now, spec.clone())));
         w.cables.push(Cable { ends, cut: false });
         w.run(Duration::from_secs(2));

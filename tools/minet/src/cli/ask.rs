@@ -5,8 +5,8 @@ use super::{
     print, table,
 };
 use crate::control::{
-    Ask, Client, EventsReport, InviteReport, LinksReport, NodesReport, PingReport, PortsReport, RevokeReport, StatsReport,
-    StatusReport,
+    Ask, Client, EventsReport, InviteReport, LinksReport, NodesReport, PingReport, PortsReport, RevokeReport,
+    StatsReport, StatusReport,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{process::ExitCode, thread, time::Duration};

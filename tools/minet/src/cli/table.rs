@@ -1,7 +1,8 @@
 //! Tables for people.
 
 use crate::control::{
-    self, EventsReport, IopReport, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport,
+    self, EventsReport, IopReport, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport,
+    StatusReport,
 };
 use std::fmt::Write;
 

@@ -9,9 +9,9 @@ mod server;
 
 pub use client::{Client, ClientError};
 pub use report::{
-    CarrierReport, ConsoleReport, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport, LinkCount,
-    LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport, SegmentReport,
-    SelfReport, StatsReport, StatusReport,
+    CarrierReport, ConsoleReport, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport,
+    LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport,
+    SegmentReport, SelfReport, StatsReport, StatusReport,
 };
 pub use request::{Request, Requests};
 pub(crate) use server::{Asked, Server};

@@ -262,7 +262,8 @@ fn a_closed_path_takes_nothing() {
 fn a_link_takes_what_the_smaller_end_takes() {
     let mut w = World::new(2);
     let ends = [(1, 512), (2, 2048)].map(|(n, message)| {
-        let spec = crate::LinkSpec { carrier: "cable", priority: 1, message, expect: None, miss_limit: None, lasting: true };
+        let spec =
+            crate::LinkSpec { carrier: "cable", priority: 1, message, expect: None, miss_limit: None, lasting: true };
         (n - 1, w.nodes[n - 1].open_link(w.now, spec))
     });
     w.cables.push(crate::node::tests::Cable { ends, cut: false });

@@ -30,7 +30,8 @@ impl Control {
                         continue;
                     };
                     let wire = Wires::new_wire(SHM, channel, format!("{name}, process {pid}"));
-                    let miss_limit = self.iops.iter().find(|(iop, _)| *iop.name == *name).map(|(iop, _)| iop.miss_limit);
+                    let miss_limit =
+                        self.iops.iter().find(|(iop, _)| *iop.name == *name).map(|(iop, _)| iop.miss_limit);
                     // Not lasting: one that falls silent is reset, and comes back over other rings.
                     let spec = LinkSpec { lasting: false, miss_limit, ..self.shm_link() };
                     let link = self.link(spec, wire, rings.into_iter().map(Peer::Shm).collect());
