@@ -13,6 +13,9 @@ use std::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("messenger-core", &[]),
     ("messenger", &["messenger-core"]),
+    ("messenger-mps", &["messenger"]),
+    ("messenger-mps-c", &["messenger-mps"]),
+    ("messenger-vios", &["messenger"]),
     ("fabric-ring", &[]),
     ("fabric-seal", &[]),
     ("fabric", &["fabric-ring", "fabric-seal"]),
@@ -38,6 +41,8 @@ const NEVER: &[(&str, &str)] = &[
     ("fabric-ring", "messenger-core"),
     ("netif", "minet"),
     ("minet", "netif"),
+    ("messenger-mps", "messenger-core"),
+    ("messenger-mps-c", "messenger-core"),
 ];
 
 /// Packages that are tools: nothing but tests and other tools may depend on them.
@@ -70,16 +75,17 @@ fn edges(package: &Package, rooms: &BTreeMap<String, &Package>, tests: bool) -> 
 }
 
 /// Messenger itself, the ring and the interface are built, tested and used without any other room; the data link needs the
-/// core alone, the carriers the ring alone.
+/// core alone, the carriers the ring alone; the message passing service needs what applications use and nothing below that.
 ///
-/// Rows: MA-20.
+/// Rows: MA-20, MP-45.
 #[test]
 fn parts_stand_alone() {
     let metadata = metadata();
     let rooms = rooms(&metadata);
-    let parts: [(&str, &[&str]); 7] = [
+    let parts: [(&str, &[&str]); 8] = [
         ("messenger-core", &[]),
         ("messenger", &["messenger-core"]),
+        ("messenger-mps", &["messenger"]),
         ("fabric-ring", &[]),
         ("netif", &[]),
         ("minet", &["messenger-core"]),

@@ -1,8 +1,6 @@
-//! A configuration file by anybody.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|text: &str| {
-    if let Err(e) = minet_node::Config::from_toml(text) {
-        assert!(!e.to_string().is_empty());
-    }
-});
+#[path = "../targets/config.rs"]
+mod target;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| target::run(input));

@@ -1,4 +1,6 @@
-//! A ring whose memory changes under it.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fabric_ring::model::attack(input));
+#[path = "../targets/ring_attack.rs"]
+mod target;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| target::run(input));

@@ -1,4 +1,6 @@
-//! Steps of both ends of a ring, compared with the model.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fabric_ring::model::run(input));
+#[path = "../targets/ring_model.rs"]
+mod target;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| target::run(input));

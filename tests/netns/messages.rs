@@ -15,12 +15,12 @@ use std::{
 };
 
 /// Runs `minet ARGS` at a node to its end, also when it fails.
-fn minet(node: &Node, args: &[&str]) -> Output {
+pub(super) fn minet(node: &Node, args: &[&str]) -> Output {
     node.command(args).stdin(Stdio::null()).output().unwrap()
 }
 
 /// What `minet ARGS --json` says line by line, and whether it went well.
-fn said(node: &Node, args: &[&str]) -> (Vec<Value>, bool) {
+pub(super) fn said(node: &Node, args: &[&str]) -> (Vec<Value>, bool) {
     let output = minet(node, &[args, &["--json"]].concat());
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -28,13 +28,13 @@ fn said(node: &Node, args: &[&str]) -> (Vec<Value>, bool) {
 }
 
 /// Starts `minet recv NAME ARGS --json` at a node and waits until `seer` knows the port.
-fn receiver(node: &Node, seer: &Node, name: &str, args: &[&str]) -> Result<Process> {
+pub(super) fn receiver(node: &Node, seer: &Node, name: &str, args: &[&str]) -> Result<Process> {
     let process = Process::spawn(node.command(&[&["recv", name, "--json"], args].concat()))?;
     knows(seer, name, node.name())?;
     Ok(process)
 }
 
-fn knows(seer: &Node, name: &str, owner: &str) -> Result<()> {
+pub(super) fn knows(seer: &Node, name: &str, owner: &str) -> Result<()> {
     eventually(SOON, &format!("{name} of {owner} at {}", seer.name()), || {
         let ports = seer.ask(&["ports"])?;
         let row = |row: &Value| row["port"] == name && row["node"] == owner;
@@ -43,7 +43,7 @@ fn knows(seer: &Node, name: &str, owner: &str) -> Result<()> {
 }
 
 /// Waits for the end of a receiver and gives what it received.
-fn received(mut process: Process) -> Result<(Vec<Value>, bool)> {
+pub(super) fn received(mut process: Process) -> Result<(Vec<Value>, bool)> {
     let status = process.wait(SOON)?.ok_or_else(|| Error::unexpected("the receiver runs on"))?;
     let lines = process.output()?.stdout;
     Ok((lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), status.success()))
@@ -68,7 +68,7 @@ fn over_all(what: impl Fn(&Node, &Node) -> Result<()>) -> Result<()> {
 }
 
 /// A number of `minet stats`: of the core.
-fn count(node: &Node, name: &str) -> Result<u64> {
+pub(super) fn count(node: &Node, name: &str) -> Result<u64> {
     Ok(node.ask(&["stats"])?["core"][name].as_u64().unwrap_or(0))
 }
 
@@ -295,7 +295,7 @@ fn last_word(stream: &mut UnixStream) -> String {
 }
 
 /// The greeting of a guest: PROTOCOL.md, 12.2.
-const GREETING: &[u8] = b"MNGD\x01\0\0\0";
+const GREETING: &[u8] = b"MNGD\x02\0\0\0";
 
 #[test]
 fn a_guest_that_sends_anything_is_told_and_ended() -> Result<()> {
@@ -323,7 +323,7 @@ fn a_guest_that_sends_anything_is_told_and_ended() -> Result<()> {
     }
     // A frame of the right length with anything in it, and another version.
     for (bytes, expected) in
-        [([GREETING, &[40, 0, 0, 0], &[0xfe; 40]].concat(), "malformed"), (b"MNGD\x02\0\0\0".to_vec(), "version 2")]
+        [([GREETING, &[40, 0, 0, 0], &[0xfe; 40]].concat(), "malformed"), (b"MNGD\x01\0\0\0".to_vec(), "version 1")]
     {
         let mut stream = UnixStream::connect(door(a)).unwrap();
         stream.write_all(&bytes).unwrap();
@@ -345,8 +345,8 @@ fn a_guest_that_never_reads_harms_nobody() -> Result<()> {
     let mut deaf = UnixStream::connect(door(b)).unwrap();
     deaf.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
     deaf.write_all(GREETING).unwrap();
-    // To receive from a port that is none: number 1, request 5, port 9. Each is refused with some bytes.
-    let call = [3, 0, 0, 0, 1, 5, 9];
+    // To receive from a port that is none: number 1, request 5, port 9, any message, not held. Each is refused with some bytes.
+    let call = [6, 0, 0, 0, 1, 5, 9, 0, 0, 0];
     let calls = call.repeat(10_000);
     let process = receiver(b, a, "box", &["--count", "20", "--answer", "here"])?;
     let mut sent = 0;

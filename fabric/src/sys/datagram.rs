@@ -1,11 +1,11 @@
 //! Many datagrams in one system call, and many in one datagram (`UDP_SEGMENT`, `UDP_GRO`).
 
-use super::{Control, Source, local_of, put_control};
+use super::{Control, Source, batch, local_of, put_control};
 use crate::Message;
 use std::{
     io, mem,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::BorrowedFd,
     ptr,
 };
 
@@ -142,22 +142,11 @@ impl Sender {
     }
 
     fn call(&mut self, socket: BorrowedFd<'_>) -> Sent {
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         // SAFETY: the headers point at the address, the pieces and the control room, all alive during the call. The
         // vectors never grew past their capacity, so pointers into them still hold.
-        let done = unsafe {
-            libc::sendmmsg(
-                socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                self.headers.len() as libc::c_uint,
-                flags as _,
-            )
-        };
-        match usize::try_from(done) {
+        match unsafe { batch::send(socket, &mut self.headers) } {
             Ok(groups) => Sent::Messages(self.sizes.iter().take(groups).sum()),
-            Err(_) => {
-                Sent::Failed { messages: self.sizes.first().copied().unwrap_or(1), error: io::Error::last_os_error() }
-            }
+            Err(error) => Sent::Failed { messages: self.sizes.first().copied().unwrap_or(1), error },
         }
     }
 }
@@ -222,11 +211,7 @@ impl Receiver {
         }
         let Some(headers) = self.headers.get_mut(first..first + count) else { return Ok(0) };
         // SAFETY: each header points at a slot, a name and a control room of its own, all in fields of self.
-        let got = unsafe {
-            let (start, count) = (headers.as_mut_ptr(), headers.len() as libc::c_uint);
-            libc::recvmmsg(socket.as_raw_fd(), start, count, libc::MSG_DONTWAIT as _, ptr::null_mut())
-        };
-        usize::try_from(got).map_err(|_| io::Error::last_os_error())
+        unsafe { batch::receive(socket, headers) }
     }
 
     /// What the last call put into a slot.

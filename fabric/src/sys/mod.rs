@@ -1,5 +1,6 @@
 //! The only unsafe code of this room: memory that is mapped, and system calls that take pointers.
 
+mod batch;
 mod datagram;
 mod file;
 mod interface;

@@ -3,11 +3,11 @@
 //! `pnet_datalink`'s channel sends and receives one frame a call, from and into a buffer that it copies to and from;
 //! a lane wants a whole batch in one call, gathered from pieces that lie elsewhere. So the calls are made here.
 
+use super::batch;
 use crate::Message;
 use std::{
     io, mem,
     os::fd::{AsRawFd, BorrowedFd},
-    ptr,
 };
 
 /// Bytes in front of every message: the Ethernet header and what the carrier puts behind it.
@@ -81,15 +81,9 @@ impl PacketSender {
             }
             self.headers.push(header);
         }
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         // SAFETY: the headers point at the pieces, and these at heads and messages, all alive during the call. The
         // vector of pieces never grew past its capacity, so pointers into it still hold.
-        let done = unsafe {
-            let (start, count) = (self.headers.as_mut_ptr(), self.headers.len() as libc::c_uint);
-            libc::sendmmsg(socket.as_raw_fd(), start, count, flags as _)
-        };
-        // What the call did must be read before anything else sets errno.
-        let done = usize::try_from(done).map_err(|_| io::Error::last_os_error());
+        let done = unsafe { batch::send(socket, &mut self.headers) };
         self.pieces.clear();
         self.headers.clear();
         done
@@ -135,11 +129,7 @@ impl PacketReceiver {
         }
         let Some(headers) = self.headers.get_mut(first..first + count) else { return Ok(0) };
         // SAFETY: each header points at a slot of its own, in a field of self.
-        let got = unsafe {
-            let (start, count) = (headers.as_mut_ptr(), headers.len() as libc::c_uint);
-            libc::recvmmsg(socket.as_raw_fd(), start, count, libc::MSG_DONTWAIT as _, ptr::null_mut())
-        };
-        usize::try_from(got).map_err(|_| io::Error::last_os_error())
+        unsafe { batch::receive(socket, headers) }
     }
 
     /// The frame that the last call put into a slot; `None` when it did not fit.

@@ -497,7 +497,8 @@ impl Udp {
                 let (at, source) = (cursor.at, datagram.source);
                 let (next, refused) = sealed.open(cursor.slot, bytes, at, datagram.segment, source, &mut self.routes);
                 counts.malformed += refused + u64::from(datagram.truncated);
-                if let (Some(origin), Some(from), Some(local)) = (sealed.newest(), source, datagram.local) {
+                // What was refused says nothing, behind something genuine neither.
+                if let (Some(origin), Some(from), Some(local)) = (sealed.newest(cursor.slot), source, datagram.local) {
                     note_local(&self.socket, &mut self.routes, origin, from, local);
                 }
                 cursor.at = next;

@@ -196,9 +196,9 @@ impl Sealed {
         self.taken.len() < BATCH
     }
 
-    /// Who sent what was taken last.
-    pub(super) fn newest(&self) -> Option<Origin> {
-        self.taken.last().map(|taken| taken.origin)
+    /// Who sent what was taken last, when it lies in this slot.
+    pub(super) fn newest(&self, slot: usize) -> Option<Origin> {
+        self.taken.last().filter(|taken| taken.slot == slot).map(|taken| taken.origin)
     }
 
     /// The next that was opened.
@@ -287,5 +287,30 @@ impl Sealing {
         if let Some(later) = self.later.take_if(|(i, _)| *i == index) {
             self.current = Some(later);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fabric_seal::{Address, Gate, GateConfig, Identity, Secret};
+    use std::time::Duration;
+
+    fn gate(n: u8) -> Gate {
+        Gate::new(Identity::from_secret(Secret::new([n; 32])).unwrap(), GateConfig::default()).unwrap()
+    }
+
+    #[test]
+    fn what_was_refused_is_not_the_newest() {
+        let mut sealed = Sealed::new();
+        let source: SocketAddr = "192.0.2.7:7400".parse().unwrap();
+        let (mut caller, called) = (gate(1), gate(2));
+        caller.open(Duration::from_secs(1), called.public(), Address::from([9; 6])).unwrap();
+        let mut first = caller.poll_transmit().unwrap().bytes;
+        let len = first.len();
+        assert_eq!(sealed.open(0, &mut first, 0, len, Some(source), &mut []), (len, 0));
+        assert_eq!(sealed.newest(0), Some(Origin::Stranger(source.into())));
+        assert_eq!(sealed.open(1, &mut [7; 64], 0, 64, Some(source), &mut []), (64, 1));
+        assert_eq!(sealed.newest(1), None, "the one before it lies in another slot");
     }
 }

@@ -154,7 +154,7 @@ pub enum Delivery {
         /// The message.
         message: Received,
     },
-    /// A port whose messages are held has some, and had none before.
+    /// A port whose messages are held has some, and had none before, or none that its receiver wanted when it asked last.
     Ready {
         /// Which.
         port: PortId,
@@ -171,6 +171,13 @@ pub enum Delivery {
         context: u64,
         /// The answer.
         message: Received,
+    },
+    /// Of a message that wants receipts and answers: no slot waits for a receipt any more, and some wait for an answer.
+    Confirmed {
+        /// Which ticket.
+        ticket: TicketId,
+        /// The message's own number of its client.
+        context: u64,
     },
     /// Every slot of a ticket is settled. The ticket is no more.
     Settled(Outcome),

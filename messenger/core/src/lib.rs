@@ -55,7 +55,7 @@ pub use names::{Change, Pattern, WatchId};
 pub use node::{Counts, Event, Node, NodeConfig, Pong};
 pub use path::{Choice, Path, PathCounts, PathId, PathSpec, PathState, Sent, Target};
 pub use payload::{Memory, Payload};
-pub use port::{Life, Mode, Port, PortCounts, PortSpec};
+pub use port::{HoldId, Life, Mode, Port, PortCounts, PortSpec};
 pub use route::Route;
 pub use status::{Code, Status, Tier};
 pub use ticket::{StaticId, Ticket, TicketId};

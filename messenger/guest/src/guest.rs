@@ -1,44 +1,48 @@
 //! The guest's end of the connection.
 
+mod slots;
+
 use crate::{
-    Answer, GuestError, Message, Outcome, Place, PortId, Received,
-    inbox::Inbox,
+    Answer, GuestError, Message, Outcome, Pending, Place, PortId, Received,
+    inbox::{About, Then},
+    line::{Line, PATIENCE},
+    message::respond,
     protocol::{
-        Call, Change, Done, Envelope, Frames, PAYLOAD_MOST, PortSpec, Request, Sent, Ticket, To, Told, Wants, Watch,
-        emit, greeting, parse,
+        Change, Done, Envelope, PAYLOAD_MOST, PortSpec, Request, Sent, Ticket, To, Told, Wants, Watch, greeting,
     },
 };
 use messenger_core::{Code, NodeId, Status};
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-};
 use std::{
-    io::{self, Read, Write},
     os::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
     },
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-/// Longest wait for what the daemon answers at once.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest frame that is believed of a daemon.
-const LONGEST: usize = PAYLOAD_MOST + (16 << 20);
-
-/// A process's place at its host's daemon; see the crate's example. What it opened goes when it is dropped.
+/// A process's place at its host's daemon; see the crate's example. Clones are the same guest, for any thread: calls
+/// of several threads do not wait for one another. What it opened goes when the last clone is dropped.
 ///
-/// Its descriptor becomes readable when something came; then ask, with a time limit of zero. Before you wait for the descriptor,
-/// see that [`Guest::has_news`] says no.
-#[derive(Debug)]
+/// Its descriptor becomes readable when something came that nobody waits for; then ask, with a time limit of zero. Before you
+/// wait for the descriptor, see that [`Guest::has_news`] says no. That is for guests of a single thread without callbacks.
+#[derive(Clone, Debug)]
 pub struct Guest {
-    stream: UnixStream,
-    frames: Frames,
-    inbox: Inbox,
+    seat: Arc<Seat>,
+}
+
+/// Lasts as long as there are clones of its guest; threads for callbacks do not count.
+#[derive(Debug)]
+struct Seat {
+    line: Arc<Line>,
     node: (NodeId, String),
-    calls: u32,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.line.hang_up();
+    }
 }
 
 impl Guest {
@@ -61,34 +65,40 @@ impl Guest {
     }
 
     fn greet(stream: UnixStream) -> Result<Guest, GuestError> {
-        stream.set_write_timeout(Some(PATIENCE))?;
-        let node = (NodeId::from_name(""), String::new());
-        let mut guest = Guest { stream, frames: Frames::new(LONGEST), inbox: Inbox::default(), node, calls: 0 };
-        guest.write(&greeting())?;
-        match guest.next(Some(Instant::now() + PATIENCE))? {
-            Some((Told::Welcome { node, node_name }, _)) => {
-                guest.node = (node, node_name);
-                Ok(guest)
+        let line = Line::new(stream)?;
+        line.write(&greeting())?;
+        match line.wait(Some(Instant::now() + PATIENCE), |inbox| inbox.welcome())? {
+            Some(Told::Welcome { node, node_name }) => {
+                Ok(Guest { seat: Arc::new(Seat { line: Arc::new(line), node: (node, node_name) }) })
             }
             _ => Err(GuestError::Answer),
         }
     }
 
+    pub(crate) fn line(&self) -> &Arc<Line> {
+        &self.seat.line
+    }
+
+    /// Ends the guest for all its clones, as if its process ended: calls that wait are told so.
+    pub fn leave(&self) {
+        self.line().hang_up();
+    }
+
     /// The node it is a guest of.
     pub fn node(&self) -> NodeId {
-        self.node.0
+        self.seat.node.0
     }
 
     /// The node's name.
     pub fn node_name(&self) -> &str {
-        &self.node.1
+        &self.seat.node.1
     }
 
     /// Opens a port and becomes its receiver.
     ///
     /// # Errors
     /// [`GuestError::Refused`]: the name is taken, something is no name, or there is no room.
-    pub fn open(&mut self, spec: &PortSpec) -> Result<PortId, GuestError> {
+    pub fn open(&self, spec: &PortSpec) -> Result<PortId, GuestError> {
         self.port(Request::Open(spec.clone()))
     }
 
@@ -96,7 +106,7 @@ impl Guest {
     ///
     /// # Errors
     /// [`GuestError::Refused`]: there is no such port, or it has a receiver.
-    pub fn attach(&mut self, name: &str) -> Result<PortId, GuestError> {
+    pub fn attach(&self, name: &str) -> Result<PortId, GuestError> {
         self.port(Request::Attach { name: name.into() })
     }
 
@@ -104,56 +114,82 @@ impl Guest {
     ///
     /// # Errors
     /// [`GuestError::Refused`]: it is not this guest's.
-    pub fn detach(&mut self, port: PortId) -> Result<(), GuestError> {
-        self.ask(Request::Detach { port }, &[]).map(drop)
+    pub fn detach(&self, port: PortId) -> Result<(), GuestError> {
+        self.line().ask(About::Leave(port), Request::Detach { port }, &[]).map(drop)
     }
 
     /// Closes a port. Messages that wait are dropped; who waits for an answer is told.
     ///
     /// # Errors
     /// [`GuestError::Refused`]: it is not this guest's.
-    pub fn close(&mut self, port: PortId) -> Result<(), GuestError> {
-        self.ask(Request::Close { port }, &[]).map(drop)
+    pub fn close(&self, port: PortId) -> Result<(), GuestError> {
+        self.line().ask(About::Nothing, Request::Close { port }, &[]).map(drop)
     }
 
     /// Sends a message and does not wait.
     ///
     /// # Errors
     /// [`GuestError::Refused`]: nobody is meant, the message is too large, or too much is under way; nothing was sent.
-    pub fn send(&mut self, to: &To, message: &Message) -> Result<Sent, GuestError> {
+    pub fn send(&self, to: &To, message: &Message) -> Result<Sent, GuestError> {
+        self.transmit(to, message, None)
+    }
+
+    /// Sends a message and has a callback told when its ticket is settled; see [`Guest::on_settled`]. The message must want a
+    /// receipt or an answer, or nothing is ever told.
+    ///
+    /// # Errors
+    /// As for [`Guest::send`]; the callback is dropped then.
+    pub fn send_then(
+        &self,
+        to: &To,
+        message: &Message,
+        callback: impl FnOnce(Result<Outcome, GuestError>) + Send + 'static,
+    ) -> Result<Sent, GuestError> {
+        self.line().start_threads(crate::callbacks::work)?;
+        self.transmit(to, message, Some(Then(Box::new(callback))))
+    }
+
+    fn transmit(&self, to: &To, message: &Message, then: Option<Then>) -> Result<Sent, GuestError> {
+        self.post(Request::Send(envelope(to, message)), message, then)
+    }
+
+    /// Hands a message over.
+    fn post(&self, request: Request, message: &Message, then: Option<Then>) -> Result<Sent, GuestError> {
         if message.payload.len() > PAYLOAD_MOST {
             return Err(GuestError::Refused(Status::with(Code::TooLarge, PAYLOAD_MOST)));
         }
-        let deadline_ms = message.deadline.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).max(1));
-        let envelope = Envelope {
-            to: to.clone(),
-            from: message.from.unwrap_or(PortId::NODE),
-            priority: message.priority,
-            wants: message.wants,
-            deadline_ms,
-            opcode: message.opcode,
-            tag: message.tag,
-        };
-        match self.ask(Request::Send(envelope), &message.payload)? {
+        let about = About::Send(message.from.unwrap_or(PortId::NODE), then);
+        match self.line().ask(about, request, &message.payload)? {
             (Done::Sent(sent), _) => Ok(sent),
             _ => Err(GuestError::Answer),
         }
     }
 
-    /// Waits until every target of a message is settled. `Ok(None)`: not within `limit`; without one it waits for ever.
+    /// Waits until every target of a message is settled, and takes its outcome. `Ok(None)`: not within `limit`; without one it
+    /// waits for ever.
     ///
     /// # Errors
-    /// The connection broke.
-    pub fn settle(&mut self, ticket: Ticket, limit: Option<Duration>) -> Result<Option<Outcome>, GuestError> {
-        self.wait(limit, |inbox| inbox.outcome(ticket))
+    /// [`GuestError::Refused`] with [`Code::BadHandle`]: there is no such ticket, its outcome was taken, or a callback has it.
+    pub fn settle(&self, ticket: Ticket, limit: Option<Duration>) -> Result<Option<Outcome>, GuestError> {
+        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let found = self.line().wait(end, |inbox| inbox.outcome(ticket))?;
+        found.map(|outcome| outcome.ok_or(GuestError::Refused(Status::new(Code::BadHandle)))).transpose()
+    }
+
+    /// What is outstanding of a port; [`PortId::NODE`]: of messages that were sent from none.
+    pub fn pending(&self, port: PortId) -> Pending {
+        self.line().with(|inbox| Pending {
+            tickets: inbox.sent_from(port),
+            receivers: inbox.ports.get(&port).map(|port| port.receivers()).unwrap_or_default(),
+        })
     }
 
     /// Takes a message back: its open slots are settled as canceled, and [`Guest::settle`] tells so.
     ///
     /// # Errors
     /// [`GuestError::Refused`]: it is settled.
-    pub fn cancel(&mut self, ticket: Ticket) -> Result<(), GuestError> {
-        self.ask(Request::Cancel { ticket }, &[]).map(drop)
+    pub fn cancel(&self, ticket: Ticket) -> Result<(), GuestError> {
+        self.line().ask(About::Nothing, Request::Cancel { ticket }, &[]).map(drop)
     }
 
     /// Sends a request and waits for the answers of its targets, at most for `limit`: slots that are open then are settled
@@ -161,49 +197,27 @@ impl Guest {
     ///
     /// # Errors
     /// As for [`Guest::send`]. A target that refuses is no error: its slot says so.
-    pub fn call(&mut self, to: &To, message: &Message, limit: Duration) -> Result<Outcome, GuestError> {
+    pub fn call(&self, to: &To, message: &Message, limit: Duration) -> Result<Outcome, GuestError> {
         let message = Message { wants: Wants::Answer, deadline: Some(limit), ..message.clone() };
         let ticket = self.send(to, &message)?.ticket.ok_or(GuestError::Answer)?;
         self.settle(ticket, Some(limit.saturating_add(PATIENCE)))?.ok_or(GuestError::Answer)
-    }
-
-    /// Takes the next message of a port, the most urgent first. `Ok(None)`: none came within `limit`; without one it waits for
-    /// ever.
-    ///
-    /// # Errors
-    /// [`GuestError::Refused`]: the port is not this guest's, or not any more.
-    pub fn receive(&mut self, port: PortId, limit: Option<Duration>) -> Result<Option<Received>, GuestError> {
-        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
-        loop {
-            match self.ask(Request::Receive { port }, &[])? {
-                (Done::Message(head), payload) => return Ok(Some(Received { head, payload })),
-                (Done::Empty, _) => self.inbox.ready.remove(&port),
-                _ => return Err(GuestError::Answer),
-            };
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            let came = |inbox: &mut Inbox| (inbox.ready.remove(&port) || inbox.closed.contains(&port)).then_some(());
-            if self.wait(left, came)?.is_none() {
-                return Ok(None);
-            }
-        }
     }
 
     /// Answers a message that wants it.
     ///
     /// # Errors
     /// [`GuestError::Refused`]: it wants none, has one, or nobody waits any more.
-    pub fn respond(&mut self, to: &Received, answer: &Answer) -> Result<(), GuestError> {
+    pub fn respond(&self, to: &Received, answer: &Answer) -> Result<(), GuestError> {
         let ask = to.head.ask.ok_or(GuestError::Refused(Status::new(Code::NotFound)))?;
-        let Answer { payload, status, opcode, tag } = answer;
-        self.ask(Request::Respond { ask, status: *status, opcode: *opcode, tag: *tag }, payload).map(drop)
+        respond(self.line(), ask, answer)
     }
 
     /// Watches the ports that a pattern matches come and go; those that are there are told at once.
     ///
     /// # Errors
     /// [`GuestError::Refused`]: it is no pattern.
-    pub fn watch(&mut self, pattern: &str) -> Result<Watch, GuestError> {
-        match self.ask(Request::Watch { pattern: pattern.into() }, &[])? {
+    pub fn watch(&self, pattern: &str) -> Result<Watch, GuestError> {
+        match self.line().ask(About::Nothing, Request::Watch { pattern: pattern.into() }, &[])? {
             (Done::Watch(watch), _) => Ok(watch),
             _ => Err(GuestError::Answer),
         }
@@ -213,133 +227,55 @@ impl Guest {
     /// not asked for waits in this process.
     ///
     /// # Errors
-    /// The connection broke.
-    pub fn change(&mut self, watch: Watch, limit: Option<Duration>) -> Result<Option<Change>, GuestError> {
-        self.wait(limit, |inbox| inbox.change(watch))
+    /// [`GuestError::Refused`] with [`Code::BadHandle`]: it is not this guest's.
+    pub fn change(&self, watch: Watch, limit: Option<Duration>) -> Result<Option<Change>, GuestError> {
+        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let found = self.line().wait(end, |inbox| inbox.change(watch))?;
+        found.map(|change| change.ok_or(GuestError::Refused(Status::new(Code::BadHandle)))).transpose()
     }
 
     /// Ends a watch.
     ///
     /// # Errors
     /// [`GuestError::Refused`]: it is not this guest's.
-    pub fn unwatch(&mut self, watch: Watch) -> Result<(), GuestError> {
-        self.ask(Request::Unwatch { watch }, &[])?;
-        self.inbox.changes.remove(&watch);
+    pub fn unwatch(&self, watch: Watch) -> Result<(), GuestError> {
+        self.line().ask(About::Nothing, Request::Unwatch { watch }, &[])?;
+        self.line().with(|inbox| inbox.forget_watch(watch));
         Ok(())
     }
 
     /// Something came already that was not asked for: a message, an outcome or a change.
     pub fn has_news(&self) -> bool {
-        self.inbox.has_news()
+        self.line().with(|inbox| inbox.has_news())
     }
 
-    fn port(&mut self, request: Request) -> Result<PortId, GuestError> {
-        match self.ask(request, &[])? {
-            (Done::Port(port), _) => {
-                self.inbox.closed.remove(&port);
-                Ok(port)
-            }
+    fn port(&self, request: Request) -> Result<PortId, GuestError> {
+        match self.line().ask(About::Nothing, request, &[])? {
+            (Done::Port(port), _) => Ok(port),
             _ => Err(GuestError::Answer),
-        }
-    }
-
-    /// Makes a call and waits for its answer.
-    fn ask(&mut self, request: Request, payload: &[u8]) -> Result<(Done, Vec<u8>), GuestError> {
-        self.calls = self.calls.wrapping_add(1);
-        let asked = self.calls;
-        let frame = emit(&Call { number: asked, request }, payload)?;
-        self.write(&frame)?;
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match self.next(Some(end))? {
-                Some((Told::Done { number, done }, payload)) if number == asked => {
-                    // What it sees is kept from the moment on that it is there.
-                    if let Done::Watch(watch) = done {
-                        self.inbox.changes.entry(watch).or_default();
-                    }
-                    return Ok((done, payload));
-                }
-                Some((Told::Refused { number, status }, _)) if number == asked => {
-                    return Err(GuestError::Refused(status));
-                }
-                Some((told, payload)) => self.inbox.keep(told, payload),
-                None => return Err(GuestError::Answer),
-            }
-        }
-    }
-
-    /// Waits until the inbox has what is wanted.
-    fn wait<T>(
-        &mut self,
-        limit: Option<Duration>,
-        mut wanted: impl FnMut(&mut Inbox) -> Option<T>,
-    ) -> Result<Option<T>, GuestError> {
-        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
-        loop {
-            if let Some(found) = wanted(&mut self.inbox) {
-                return Ok(Some(found));
-            }
-            match self.next(end)? {
-                Some((told, payload)) => self.inbox.keep(told, payload),
-                None => return Ok(None),
-            }
-        }
-    }
-
-    /// The next thing told; `None` when nothing is until `end`.
-    fn next(&mut self, end: Option<Instant>) -> Result<Option<(Told, Vec<u8>)>, GuestError> {
-        let mut chunk = [0; 64 << 10];
-        loop {
-            if let Some(frame) = self.frames.next_frame()? {
-                let (told, payload) = parse(&frame, frame.len())?;
-                return match told {
-                    Told::Bye { why } => Err(GuestError::CutOff(why)),
-                    told => Ok(Some((told, payload.to_vec()))),
-                };
-            }
-            if !self.readable(end)? {
-                return Ok(None);
-            }
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                Ok(n) => self.frames.push(chunk.get(..n).unwrap_or_default()),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
-    }
-
-    fn readable(&self, end: Option<Instant>) -> Result<bool, GuestError> {
-        loop {
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            let left = left.map(|d| Timespec {
-                tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: i64::from(d.subsec_nanos()),
-            });
-            match poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], left.as_ref()) {
-                Ok(n) => return Ok(n > 0),
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(io::Error::from(e).into()),
-            }
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), GuestError> {
-        let Err(error) = self.stream.write_all(bytes) else { return Ok(()) };
-        // Why the daemon reads no more may have been told.
-        loop {
-            match self.next(Some(Instant::now())) {
-                Ok(Some(_)) => {}
-                Err(GuestError::CutOff(why)) => return Err(GuestError::CutOff(why)),
-                Ok(None) | Err(_) => return Err(error.into()),
-            }
         }
     }
 }
 
 impl AsFd for Guest {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.line().stream().as_fd()
+    }
+}
+
+/// What is said of a message beside its payload.
+fn envelope(to: &To, message: &Message) -> Envelope {
+    Envelope {
+        to: to.clone(),
+        from: message.from.unwrap_or(PortId::NODE),
+        priority: message.priority,
+        wants: message.wants,
+        datagram: message.datagram,
+        capacity: message.capacity,
+        deadline_ms: message.deadline.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).max(1)),
+        opcode: message.opcode,
+        tag: message.tag,
+        origin: message.origin,
     }
 }
 

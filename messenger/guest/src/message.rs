@@ -1,8 +1,9 @@
 //! What guests send and get.
 
+use crate::{GuestError, inbox::About, line::Line, protocol::Request};
 use crate::{
     PortId, Priority, Status,
-    protocol::{Head, Slot, Wants},
+    protocol::{Head, Origin, Slot, Wants},
 };
 use std::time::Duration;
 
@@ -19,10 +20,16 @@ pub struct Message {
     pub wants: Wants,
     /// Slots that are open after this time are settled as timed out; `None`: no limit. Counted in milliseconds.
     pub deadline: Option<Duration>,
+    /// It may get lost or come twice, but is never sent again: for what is old soon.
+    pub datagram: bool,
+    /// With more targets than this nothing is sent: [`crate::Code::NoSpace`], and how many there are.
+    pub capacity: Option<u32>,
     /// What is asked.
     pub opcode: u16,
     /// The application's tag.
     pub tag: u32,
+    /// Who caused it.
+    pub origin: Origin,
 }
 
 impl Message {
@@ -69,6 +76,10 @@ pub struct Received {
     pub head: Head,
     /// What it carries.
     pub payload: Vec<u8>,
+    /// The port that got it.
+    pub port: PortId,
+    /// If it is held: the number for [`crate::Guest::release`].
+    pub hold: Option<u64>,
 }
 
 /// What became of a message, target by target.
@@ -96,4 +107,10 @@ impl Outcome {
     pub fn status(&self) -> Status {
         self.slots.iter().map(|slot| slot.status).find(|status| !status.is_good()).unwrap_or(Status::GOOD)
     }
+}
+
+/// Answers a message.
+pub(crate) fn respond(line: &Line, ask: u64, answer: &Answer) -> Result<(), GuestError> {
+    let Answer { payload, status, opcode, tag } = answer;
+    line.ask(About::Nothing, Request::Respond { ask, status: *status, opcode: *opcode, tag: *tag }, payload).map(drop)
 }

@@ -313,6 +313,7 @@ impl Play {
                     }
                 }
                 Delivery::Settled(outcome) => self.check_outcome(place, outcome),
+                Delivery::Confirmed { .. } => {}
                 Delivery::PathClosed { path, .. } => {
                     assert!(client.paths.remove(&path).is_some(), "closed twice: {path}");
                     assert!(client.tickets.values().all(|t| t.1 != path), "a path closed before its tickets");

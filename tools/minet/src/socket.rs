@@ -1,6 +1,6 @@
 //! Unix sockets in the run-time directory.
 
-use mio::net::UnixListener;
+use mio::net::{UnixListener, UnixStream};
 use std::{
     fs::{self, Permissions},
     io,
@@ -31,6 +31,20 @@ impl Socket {
         fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
         fs::rename(&fresh, path)?;
         Ok(Socket { listener, path: path.to_path_buf() })
+    }
+}
+
+/// Whether the other end may ask the daemon: the kernel says who it is. Why not, if not: the file may have been opened to others.
+pub(crate) fn may_ask(stream: &UnixStream) -> Result<(), String> {
+    let own = rustix::process::geteuid();
+    match rustix::net::sockopt::socket_peercred(stream) {
+        Ok(peer) if peer.uid.is_root() || peer.uid == own => Ok(()),
+        Ok(peer) => Err(format!(
+            "user {} may not ask this daemon: only root and the user it runs as ({}) may",
+            peer.uid.as_raw(),
+            own.as_raw()
+        )),
+        Err(e) => Err(format!("the kernel does not say who asks: {e}")),
     }
 }
 

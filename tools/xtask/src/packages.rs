@@ -29,6 +29,8 @@ pub const NETWORK: &[Need] = &[
     ("ps", "procps"),
     ("sysctl", "procps"),
     ("socat", "socat"),
+    // Programs of tests are compiled, with the headers of the C library.
+    ("cc", "build-essential"),
 ];
 
 /// What tests that boot a bare machine use besides.

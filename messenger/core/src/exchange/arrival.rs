@@ -126,6 +126,7 @@ impl Exchange {
         let (was_empty, ask) = (port.is_empty(), message.ask);
         port.admit(message, asks)?;
         let (id, context, mode, attached) = (port.id, port.spec.context, port.spec.mode, port.attached);
+        let news = port.is_news(was_empty);
         if let Some(ask) = ask
             && let Some(peer) = self.peers.get_mut(&node)
         {
@@ -133,7 +134,7 @@ impl Exchange {
         }
         match mode {
             Mode::Handler if attached => self.told.push_back(Told::Port(id)),
-            Mode::Held if attached && was_empty => self.tell(Delivery::Ready { port: id, context }),
+            Mode::Held if attached && news => self.tell(Delivery::Ready { port: id, context }),
             Mode::Handler | Mode::Held => {}
         }
         Ok(())

@@ -47,14 +47,21 @@ impl Exchange {
     }
 
     /// Sends again to those targets of a settled ticket that gave no receipt, and to no others; one that had stored the
-    /// message and whose receipt was lost knows it again. Refusals as for [`Exchange::send`]; [`Code::NotFound`]: every target
+    /// message and whose receipt was lost knows it again. Where the path means a name on nodes, the port of that name now is meant,
+    /// which may be another one than at the first try. The outcome's path may be replaced by an open one. Refusals as for [`Exchange::send`]; [`Code::NotFound`]: every target
     /// gave its receipt.
     pub fn resend(&mut self, now: Time, outcome: &Outcome, message: &Message) -> Result<Sent, Status> {
         self.at(now)?;
         let rest = outcome.slots.iter().enumerate().filter(|(_, s)| !s.receipted && s.status != Some(Status::GOOD));
+        let path = self.path(outcome.path).ok_or(Status::new(Code::BadHandle))?;
         let (mut aims, mut first) = (Vec::new(), Vec::new());
         for (n, slot) in rest {
-            aims.push((slot.node, slot.port.ok_or(Status::new(Code::NoPort))));
+            aims.push(match &path.spec.to {
+                Target::Nodes(_, name) | Target::Everywhere(name) => self.aim_at_node(slot.node, name),
+                Target::Port(..) | Target::Name(_) | Target::Pattern(_) => {
+                    (slot.node, slot.port.ok_or(Status::new(Code::NoPort)))
+                }
+            });
             first.push(outcome.identity(n));
         }
         self.send_at(outcome.path, message, aims, Some(first), None)
@@ -127,6 +134,8 @@ impl Exchange {
                 path_context,
                 context: message.context,
                 open: aims.len(),
+                unconfirmed: if message.receipt && message.response { aims.len() } else { 0 },
+                since: self.now,
                 slots: aims.iter().map(slot).collect(),
                 response: message.response,
                 deadline: message.deadline.map(|d| self.now + d),

@@ -94,7 +94,7 @@ impl Exchange {
         chosen.into_iter().map(|(n, p)| (n, Ok(p))).collect()
     }
 
-    fn aim_at_node(&self, node: NodeId, name: &str) -> Aim {
+    pub(super) fn aim_at_node(&self, node: NodeId, name: &str) -> Aim {
         let there = node == self.me || self.peers.get(&node).is_some_and(|p| p.up);
         let port = self.book.on_node(node, name).filter(|_| there);
         (node, port.ok_or(Status::new(if there { Code::NoPort } else { Code::NodeDown })))

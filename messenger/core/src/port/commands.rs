@@ -1,6 +1,6 @@
 //! What is done with ports.
 
-use super::{Life, Port, PortSpec};
+use super::{HoldId, Life, Port, PortSpec};
 use crate::{
     PathId, PortId, Time,
     delivery::{Ask, Delivery, Received},
@@ -106,6 +106,7 @@ impl Exchange {
             return Err(Status::new(Code::NotOpen));
         }
         port.attached = false;
+        port.release_all();
         match port.spec.life {
             Life::Receiver => self.end_port(id),
             Life::Persistent => {}
@@ -184,6 +185,24 @@ impl Exchange {
     ) -> Result<Option<Received>, Status> {
         self.at(now)?;
         Ok(self.port_mut(id)?.take(wanted))
+    }
+
+    /// As [`Exchange::receive`], but the message's room stays taken until [`Exchange::release_held`], or until the receiver
+    /// leaves. Refusal: [`Code::BadHandle`].
+    pub fn receive_held(
+        &mut self,
+        now: Time,
+        id: PortId,
+        wanted: impl FnMut(&Received) -> bool,
+    ) -> Result<Option<(Received, HoldId)>, Status> {
+        self.at(now)?;
+        Ok(self.port_mut(id)?.take_held(wanted))
+    }
+
+    /// Gives back the room of a message that was taken held. Refusal: [`Code::BadHandle`] (of the port, or released before).
+    pub fn release_held(&mut self, now: Time, id: PortId, hold: HoldId) -> Result<(), Status> {
+        self.at(now)?;
+        if self.port_mut(id)?.release(hold) { Ok(()) } else { Err(Status::new(Code::BadHandle)) }
     }
 
     /// Answers a request; its slot is settled with the answer's status. Refusals: [`Code::BadHandle`] (the port is

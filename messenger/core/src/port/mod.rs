@@ -3,7 +3,8 @@
 //! A port has four areas, one a priority, each with a bound in bytes. A message is admitted when its area has room for it, else
 //! refused with [`Code::Full`]; the receipt says which. What is admitted waits to be taken: with
 //! [`Mode::Handler`] it comes out of [`crate::Exchange::poll_deliver`] by itself, with [`Mode::Held`] the receiver asks for
-//! it. The most urgent area is emptied first.
+//! it. The most urgent area is emptied first. What is taken *held* keeps its room until it is released, or its receiver
+//! leaves: a receiver that holds all makes senders wait.
 //!
 //! | from \ event | receiver attaches | receiver detaches | time is over | closed |
 //! | --- | --- | --- | --- | --- |
@@ -20,7 +21,7 @@ use crate::{
     wire::{Priority, Scope},
 };
 use alloc::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -117,6 +118,22 @@ struct Area {
 /// A request that was not answered yet: who asks, and the slot of its ticket.
 pub(crate) type AskKey = (NodeId, u64, u16);
 
+/// What a receiver holds of a port: a message that it took and whose room is still taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HoldId(u64);
+
+impl HoldId {
+    /// As a number.
+    pub const fn to_u64(self) -> u64 {
+        self.0
+    }
+
+    /// From a number.
+    pub const fn from_u64(n: u64) -> HoldId {
+        HoldId(n)
+    }
+}
+
 /// A port.
 #[derive(Clone, Debug)]
 pub struct Port {
@@ -130,6 +147,11 @@ pub struct Port {
     pub(crate) closing: bool,
     pub(crate) paths: BTreeSet<PathId>,
     pub(crate) asks: BTreeSet<AskKey>,
+    /// What its receiver took and holds: which area, and how much of its room.
+    holds: BTreeMap<u64, (Priority, usize)>,
+    next_hold: u64,
+    /// A receive found nothing that it wanted since the last message came.
+    passed: bool,
     /// The end of its retention.
     pub(crate) until: Option<Time>,
     pub(crate) counts: PortCounts,
@@ -146,6 +168,9 @@ impl Port {
             closing: false,
             paths: BTreeSet::new(),
             asks: BTreeSet::new(),
+            holds: BTreeMap::new(),
+            next_hold: 0,
+            passed: false,
             until: None,
             counts: PortCounts::default(),
         }
@@ -186,6 +211,11 @@ impl Port {
         self.spec.areas.get(priority as usize).map_or(0, |bound| bound.saturating_sub(self.used(priority)))
     }
 
+    /// Messages that its receiver took and holds: their room is still taken.
+    pub fn held(&self) -> usize {
+        self.holds.len()
+    }
+
     /// Requests that its receiver did not answer yet.
     pub fn unanswered(&self) -> usize {
         self.asks.len()
@@ -202,7 +232,7 @@ impl Port {
 
     /// Stores a message if there is room.
     pub(crate) fn admit(&mut self, message: Received, asks: usize) -> Result<(), Status> {
-        let (free, cost) = (self.free(message.priority), message.payload.len() + MESSAGE_COST);
+        let (free, cost) = (self.free(message.priority), cost(&message));
         let refusal = if self.closing {
             Some(Status::new(Code::PortClosed))
         } else if cost > free || self.asks.len() >= asks {
@@ -228,14 +258,57 @@ impl Port {
     }
 
     /// Takes the first message that is wanted, the most urgent area first.
-    pub(crate) fn take(&mut self, mut wanted: impl FnMut(&Received) -> bool) -> Option<Received> {
+    pub(crate) fn take(&mut self, wanted: impl FnMut(&Received) -> bool) -> Option<Received> {
+        let message = self.find(wanted)?;
+        self.free_room(message.priority, cost(&message));
+        Some(message)
+    }
+
+    /// As [`Port::take`], but the message's room stays taken until it is released.
+    pub(crate) fn take_held(&mut self, wanted: impl FnMut(&Received) -> bool) -> Option<(Received, HoldId)> {
+        let message = self.find(wanted)?;
+        self.next_hold += 1;
+        self.holds.insert(self.next_hold, (message.priority, cost(&message)));
+        Some((message, HoldId(self.next_hold)))
+    }
+
+    /// Gives back the room of a message; `false` when it was given back before.
+    pub(crate) fn release(&mut self, hold: HoldId) -> bool {
+        let Some((priority, cost)) = self.holds.remove(&hold.0) else { return false };
+        self.free_room(priority, cost);
+        true
+    }
+
+    /// Gives back all that a receiver held.
+    pub(crate) fn release_all(&mut self) {
+        for (priority, cost) in core::mem::take(&mut self.holds).into_values() {
+            self.free_room(priority, cost);
+        }
+    }
+
+    /// Whether a receiver is to be told of a message that came into a port that was empty or not.
+    pub(crate) fn is_news(&mut self, was_empty: bool) -> bool {
+        core::mem::take(&mut self.passed) || was_empty
+    }
+
+    fn find(&mut self, mut wanted: impl FnMut(&Received) -> bool) -> Option<Received> {
         for area in &mut self.areas {
             let Some(at) = area.messages.iter().position(&mut wanted) else { continue };
             let message = area.messages.remove(at)?;
-            area.used -= message.payload.len() + MESSAGE_COST;
             self.counts.taken += 1;
             return Some(message);
         }
+        self.passed = true;
         None
     }
+
+    fn free_room(&mut self, priority: Priority, cost: usize) {
+        if let Some(area) = self.areas.get_mut(priority as usize) {
+            area.used -= cost;
+        }
+    }
+}
+
+fn cost(message: &Received) -> usize {
+    message.payload.len() + MESSAGE_COST
 }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | a receipt | receipt, refusal, deadline, death of the node, cancel, reset, close |
 //! | a response | response (of a closing port too), refusal, deadline, death, cancel, reset, close |
-//! | both | as for a response; a receipt is noted |
+//! | both | as for a response; a receipt is noted, and when no slot waits for one any more that is told once |
 //!
 //! When the last slot is settled the ticket is told as an [`crate::Outcome`] and is no more: what comes later is counted and
 //! nothing else. The transaction on the wire is the ticket's handle, so that an answer finds its slot without a search.
@@ -49,7 +49,10 @@ pub struct Ticket {
     pub(crate) context: u64,
     pub(crate) slots: Vec<Slot>,
     pub(crate) open: usize,
+    /// Of a message that wants both: slots without the verdict of their node.
+    pub(crate) unconfirmed: usize,
     pub(crate) response: bool,
+    pub(crate) since: Time,
     pub(crate) deadline: Option<Time>,
     pub(crate) first: Option<Vec<(u64, u16)>>,
     /// The static message it was made from.
@@ -65,6 +68,21 @@ impl Ticket {
     /// How many are not settled.
     pub fn open(&self) -> usize {
         self.open
+    }
+
+    /// An answer of each target is wanted, not only a receipt.
+    pub fn wants_response(&self) -> bool {
+        self.response
+    }
+
+    /// When it was sent.
+    pub fn since(&self) -> Time {
+        self.since
+    }
+
+    /// The client's own number of the message.
+    pub fn context(&self) -> u64 {
+        self.context
     }
 
     /// When the open ones are given up.

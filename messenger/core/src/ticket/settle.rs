@@ -24,18 +24,41 @@ impl Exchange {
             return false;
         };
         open.status = Some(status);
+        let (node, receipted) = (open.node, open.receipted);
         ticket.open -= 1;
-        let (node, done) = (open.node, ticket.open == 0);
+        let done = ticket.open == 0;
         if status.code == Code::TimedOut {
             self.counts.timed_out += 1;
         }
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.waiting.remove(&(transaction, slot));
         }
+        if !receipted {
+            self.count_verdict(key);
+        }
         if done {
             self.finish(key);
         }
         true
+    }
+
+    /// A slot has its node's verdict, or waits for none any more; of a message that wants an answer, too, the last one is told.
+    fn count_verdict(&mut self, key: Key) {
+        let Some(ticket) = self.tickets.get_mut(key).filter(|t| t.unconfirmed > 0) else { return };
+        ticket.unconfirmed -= 1;
+        let (last, context) = (ticket.unconfirmed == 0 && ticket.open > 0, ticket.context);
+        if last {
+            self.tell(Delivery::Confirmed { ticket: TicketId(key.to_u64()), context });
+        }
+    }
+
+    /// Notes that a slot's node has the message.
+    fn note_receipt(&mut self, key: Key, slot: u16) {
+        let slots = self.tickets.get_mut(key).map(|t| &mut t.slots);
+        let Some(slot) = slots.and_then(|slots| slots.get_mut(usize::from(slot))) else { return };
+        if !core::mem::replace(&mut slot.receipted, true) {
+            self.count_verdict(key);
+        }
     }
 
     /// Settles every open slot of a ticket.
@@ -75,17 +98,21 @@ impl Exchange {
 
     /// Takes a node's verdict on a message.
     pub(crate) fn handle_receipt(&mut self, node: NodeId, transaction: u64, slot: u16, status: Status) {
-        let Some(ticket) = self.tickets.get_mut(Key::from_u64(transaction)) else {
+        let key = Key::from_u64(transaction);
+        let Some(ticket) = self.tickets.get(key) else {
             self.counts.late += 1;
             return;
         };
-        let Some(open) = ticket.slots.get_mut(usize::from(slot)).filter(|s| s.status.is_none() && s.node == node)
-        else {
+        let open = |s: &&crate::Slot| s.status.is_none() && s.node == node;
+        if ticket.slots.get(usize::from(slot)).filter(open).is_none() {
             self.counts.late += 1;
             return;
-        };
-        open.receipted |= status.is_good() || status.code == Code::Repeated;
-        if status.is_good() && ticket.response {
+        }
+        let response = ticket.response;
+        if status.is_good() || status.code == Code::Repeated {
+            self.note_receipt(key, slot);
+        }
+        if status.is_good() && response {
             return;
         }
         self.settle(transaction, slot, status);
@@ -107,12 +134,8 @@ impl Exchange {
             self.counts.late += 1;
             return;
         }
-        if let Some(slot) =
-            self.tickets.get_mut(Key::from_u64(transaction)).and_then(|t| t.slots.get_mut(usize::from(slot)))
-        {
-            // Who answers has it.
-            slot.receipted = true;
-        }
+        // Who answers has it.
+        self.note_receipt(Key::from_u64(transaction), slot);
         let mut status = message.status;
         let cost = message.payload.len() + MESSAGE_COST;
         if self.answers > 0 && self.answers + cost > self.limits.answers {

@@ -1,9 +1,12 @@
 use super::*;
 use crate::{
     Priority,
-    protocol::{Head, Slot},
+    protocol::{Call, Frames, Head, Origin, Slot, emit, parse},
 };
-use std::thread;
+use std::{
+    io::{Read, Write},
+    thread,
+};
 
 fn told(stream: &mut UnixStream, told: &Told, payload: &[u8]) {
     stream.write_all(&emit(told, payload).unwrap()).unwrap();
@@ -17,6 +20,9 @@ fn head(ask: Option<u64>) -> Head {
         priority: Priority::High,
         opcode: 1,
         tag: 2,
+        origin: Origin::default(),
+        receipt: false,
+        transaction: 9,
         targets: 0,
         deadline_ms: 0,
         ask,
@@ -60,10 +66,16 @@ fn done(number: u32, done: Done) -> (Told, Vec<u8>) {
 #[test]
 fn a_call_waits_for_its_own_answer_and_keeps_what_comes_between() {
     let (ticket, port) = (Ticket(7), PortId { index: 1, generation: 1 });
-    let slot =
-        Slot { node: NodeId::from_name("b"), node_name: "b".into(), port: None, status: Status::GOOD, stored: true };
+    let slot = Slot {
+        node: NodeId::from_name("b"),
+        node_name: "b".into(),
+        port: None,
+        status: Status::GOOD,
+        stored: true,
+        settled: true,
+    };
     let sent = Done::Sent(Sent { ticket: Some(ticket), targets: 1, taken: 1 });
-    let (mut guest, daemon) = guest(vec![
+    let (guest, daemon) = guest(vec![
         vec![done(1, Done::Port(port))],
         vec![
             (Told::Ready { port }, vec![]),
@@ -71,7 +83,10 @@ fn a_call_waits_for_its_own_answer_and_keeps_what_comes_between() {
             (Told::Answer { ticket, slot: 0, head: head(None) }, b"yes".to_vec()),
             (Told::Settled { ticket, slots: vec![slot] }, vec![]),
         ],
-        vec![(Told::Done { number: 3, done: Done::Message(head(Some(5))) }, vec![1; 100_000])],
+        vec![(
+            Told::Done { number: 3, done: Done::Message { head: head(Some(5)), hold: None, more: false } },
+            vec![1; 100_000],
+        )],
         vec![(Told::Refused { number: 4, status: Status::new(Code::NotFound) }, vec![])],
     ]);
     assert_eq!((guest.node_name(), guest.has_news()), ("a", false));
@@ -91,22 +106,28 @@ fn a_call_waits_for_its_own_answer_and_keeps_what_comes_between() {
 #[test]
 fn waiting_ends_in_time_or_when_something_comes() {
     let port = PortId { index: 1, generation: 1 };
-    let (mut guest, _daemon) = guest(vec![
-        vec![done(1, Done::Empty)],
-        vec![done(2, Done::Empty), (Told::Ready { port }, vec![])],
-        vec![(Told::Done { number: 3, done: Done::Message(head(None)) }, vec![9])],
-        vec![done(4, Done::Empty), (Told::Closed { port }, vec![])],
+    let (guest, _daemon) = guest(vec![
+        vec![done(1, Done::Port(port))],
+        vec![done(2, Done::Empty { more: false }), (Told::Ready { port }, vec![])],
+        vec![(Told::Done { number: 3, done: Done::Message { head: head(None), hold: None, more: false } }, vec![9])],
+        vec![
+            (Told::Refused { number: 4, status: Status::new(Code::Invalid) }, vec![]),
+            (Told::Closed { port }, vec![]),
+        ],
         vec![(Told::Refused { number: 5, status: Status::new(Code::BadHandle) }, vec![])],
     ]);
+    guest.open(&PortSpec::named("x")).unwrap();
     assert_eq!(guest.receive(port, Some(Duration::ZERO)).unwrap(), None);
     assert_eq!(guest.receive(port, None).unwrap().unwrap().payload, [9]);
+    assert_eq!(guest.watch("").unwrap_err().status(), Some(Status::new(Code::Invalid)));
     assert_eq!(guest.receive(port, None).unwrap_err().status(), Some(Status::new(Code::BadHandle)));
-    assert_eq!(guest.settle(Ticket(1), Some(Duration::ZERO)).unwrap(), None);
+    let none = guest.settle(Ticket(1), Some(Duration::ZERO)).unwrap_err();
+    assert_eq!(none.status(), Some(Status::new(Code::BadHandle)), "there is no such ticket");
 }
 
 #[test]
 fn a_guest_that_is_ended_is_told_why() {
-    let (mut guest, _daemon) = guest(vec![vec![(Told::Bye { why: "too slow".into() }, vec![])]]);
+    let (guest, _daemon) = guest(vec![vec![(Told::Bye { why: "too slow".into() }, vec![])]]);
     let told = guest.attach("x").unwrap_err();
     assert_eq!(told.to_string(), "the daemon ended this guest: too slow");
     let large = Message::new(vec![0; PAYLOAD_MOST + 1]);

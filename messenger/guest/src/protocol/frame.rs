@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub const GREETING_LEN: usize = 8;
 const MAGIC: [u8; 4] = *b"MNGD";
 /// Version of this protocol.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// The largest value of a guest's, in bytes.
 pub const HEAD_MOST: usize = 64 << 10;
 /// The largest payload, in bytes.

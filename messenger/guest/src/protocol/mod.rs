@@ -11,8 +11,12 @@ pub use frame::{
     parse,
 };
 
-use messenger_core::{NodeId, PortId, Status, wire::Priority};
+use messenger_core::{
+    NodeId, PortId, Status,
+    wire::{Agent, Priority},
+};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// A request with its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,11 +51,13 @@ pub enum Request {
     },
     /// Send the payload: [`Done::Sent`].
     Send(Envelope),
-    /// Take the first message of a port, the most urgent area first: [`Done::Message`] or [`Done::Empty`].
+    /// Take the first message of a port that is wanted, the most urgent area first: [`Done::Message`] or [`Done::Empty`].
     Receive {
         /// Which.
         #[serde(with = "plain::port")]
         port: PortId,
+        /// Which of its messages.
+        take: Take,
     },
     /// Answer a message, with the payload.
     Respond {
@@ -80,6 +86,96 @@ pub enum Request {
         /// Which.
         ticket: Ticket,
     },
+    /// Give back the room of a message that was taken held.
+    Release {
+        /// Of which port.
+        #[serde(with = "plain::port")]
+        port: PortId,
+        /// The number it was held under.
+        hold: u64,
+    },
+    /// Let a port take and send nothing new, and close it when what was sent from it is settled: [`Done::Finished`].
+    Finish {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+    },
+    /// Look at what is in a port: [`Done::Contents`].
+    Look {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+    },
+    /// Find a node that can be reached, or this one: [`Done::Node`].
+    Find {
+        /// Its name or number.
+        node: String,
+    },
+    /// Send the payload again to the targets of a settled ticket that gave no receipt: [`Done::Sent`]. Who has it gives its
+    /// receipt and nothing else. The tickets of a guest that ended so last are remembered.
+    Resend {
+        /// Which.
+        ticket: Ticket,
+        /// The message, as it was.
+        envelope: Envelope,
+    },
+    /// How the slots of a ticket that is not settled are now: [`Done::Slots`].
+    Slots {
+        /// Which.
+        ticket: Ticket,
+    },
+    /// The members of the fabric: [`Done::Members`].
+    Members,
+    /// Numbers that no other call gets, on no node, in no life: [`Done::Numbers`].
+    Numbers {
+        /// How many; at least one is given.
+        count: u32,
+    },
+}
+
+/// Which messages of a port are wanted, and how they are taken.
+///
+/// ```
+/// use messenger::Take;
+/// assert!(Take::any().wants(7) && Take::tagged(7).wants(7) && !Take::tagged(7).wants(8));
+/// // Tags whose highest bit is set, whatever the others are.
+/// assert!(Take::masked(1 << 31, 1 << 31).held().wants(1 << 31 | 5));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Take {
+    /// What the tag must be, where the mask has ones.
+    pub tag: u32,
+    /// The bits of the tag that count.
+    pub mask: u32,
+    /// The message's room in its port stays taken until [`crate::Guest::release`].
+    pub held: bool,
+}
+
+impl Take {
+    /// Any message.
+    pub const fn any() -> Take {
+        Take { tag: 0, mask: 0, held: false }
+    }
+
+    /// A message with this tag.
+    pub const fn tagged(tag: u32) -> Take {
+        Take::masked(tag, u32::MAX)
+    }
+
+    /// A message whose tag has the bits of `tag` where `mask` has ones.
+    pub const fn masked(tag: u32, mask: u32) -> Take {
+        Take { tag, mask, held: false }
+    }
+
+    /// The same, held.
+    pub const fn held(self) -> Take {
+        Take { held: true, ..self }
+    }
+
+    /// Whether a tag is wanted.
+    pub const fn wants(self, tag: u32) -> bool {
+        (tag ^ self.tag) & self.mask == 0
+    }
 }
 
 /// A ticket of this guest: what [`crate::Guest::settle`] waits for.
@@ -140,6 +236,13 @@ pub enum To {
     },
     /// Every port that a pattern matches, such as `disk/* kind=disk speed>=100`.
     Pattern(String),
+    /// The port of a name on each of some nodes.
+    Nodes {
+        /// Their names or numbers. A number of no member has a slot that says so; a name of none is refused.
+        nodes: Vec<String>,
+        /// The port's name.
+        name: String,
+    },
     /// The port of a name on every other node that can be reached.
     Everywhere(String),
     /// One port by its number.
@@ -156,6 +259,8 @@ pub enum Wants {
     Receipt,
     /// An answer of each target.
     Answer,
+    /// Both: [`Told::Confirmed`] tells of the last receipt, then the answers count.
+    Both,
 }
 
 /// Everything about a message to send but its payload.
@@ -171,12 +276,37 @@ pub struct Envelope {
     pub priority: Priority,
     /// What is to be told.
     pub wants: Wants,
+    /// It may get lost or come twice, but is never sent again.
+    pub datagram: bool,
+    /// With more targets than this nothing is sent.
+    pub capacity: Option<u32>,
     /// Slots that are open after so many milliseconds are settled as timed out.
     pub deadline_ms: Option<u64>,
     /// What is asked.
     pub opcode: u16,
     /// The application's tag.
     pub tag: u32,
+    /// Who caused it.
+    pub origin: Origin,
+}
+
+/// Who caused a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// What kind of caller.
+    #[serde(with = "plain::agent")]
+    pub agent: Agent,
+    /// The application's flags.
+    pub flags: u8,
+    /// The caller's number.
+    pub id: u32,
+}
+
+impl Default for Origin {
+    /// A program through this crate.
+    fn default() -> Origin {
+        Origin { agent: Agent::Api, flags: 0, id: 0 }
+    }
 }
 
 /// Everything about a message that came but its payload.
@@ -197,6 +327,12 @@ pub struct Head {
     pub opcode: u16,
     /// The application's tag.
     pub tag: u32,
+    /// Who caused it.
+    pub origin: Origin,
+    /// Its sender was promised a receipt.
+    pub receipt: bool,
+    /// The transaction: no other message in the life of the sending node has it.
+    pub transaction: u64,
     /// How many targets the send had; 0 for one.
     pub targets: u16,
     /// So long somebody waits for an answer, in milliseconds from its sending; 0 for no limit.
@@ -235,6 +371,36 @@ pub struct Slot {
     pub status: Status,
     /// The node told that it stored the message, by a receipt or an answer; for a request without an answer nobody knows.
     pub stored: bool,
+    /// It is settled; a status says nothing before.
+    pub settled: bool,
+}
+
+/// A member of the fabric, as the guest's node knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its number.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// Its name.
+    pub node_name: String,
+    /// Its addresses on the fabric's segments.
+    pub addresses: Vec<IpAddr>,
+    /// It can be reached; otherwise it could be before.
+    pub up: bool,
+}
+
+/// Numbers that nobody else has: the node, its life, and `count` numbers from `first` on make each unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// The node that gave them.
+    #[serde(with = "plain::node")]
+    pub node: NodeId,
+    /// Its life.
+    pub life: u32,
+    /// The first one.
+    pub first: u64,
+    /// How many.
+    pub count: u32,
 }
 
 /// What a watch saw.
@@ -270,11 +436,57 @@ pub enum Done {
     /// A message went out.
     Sent(Sent),
     /// A message, with its payload.
-    Message(Head),
-    /// There is no message now; [`Told::Ready`] says when there is one.
-    Empty,
+    Message {
+        /// Everything about it.
+        head: Head,
+        /// If it is held: under which number.
+        hold: Option<u64>,
+        /// The port has others.
+        more: bool,
+    },
+    /// There is no message now that is wanted; [`Told::Ready`] says when another one came.
+    Empty {
+        /// The port has others.
+        more: bool,
+    },
     /// A watch.
     Watch(Watch),
+    /// A port is closed, or will be.
+    Finished(Finished),
+    /// What is in a port.
+    Contents(Contents),
+    /// A node.
+    Node {
+        /// Its number.
+        #[serde(with = "plain::node")]
+        node: NodeId,
+        /// Its name.
+        name: String,
+    },
+    /// The slots of a ticket.
+    Slots(Vec<Slot>),
+    /// The members: the guest's own node first, then by number.
+    Members(Vec<Member>),
+    /// Numbers.
+    Numbers(Numbers),
+}
+
+/// When a port that was finished closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Finished {
+    /// Nothing was under way: it is closed, and [`Told::Closed`] does not follow.
+    AtOnce,
+    /// When what was sent from it was settled: [`Told::Closed`] tells it.
+    Later,
+}
+
+/// What is in a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// Messages that wait.
+    pub waiting: u64,
+    /// Messages that its receiver took and holds.
+    pub held: u64,
 }
 
 /// What a daemon tells a guest. `Bye` and `Welcome` are the same in every version.
@@ -308,7 +520,7 @@ pub enum Told {
         #[serde(with = "plain::status")]
         status: Status,
     },
-    /// A port that was empty has messages.
+    /// A port has a message that no receive has looked at yet: it was empty before, or the last receive found nothing.
     Ready {
         /// Which.
         #[serde(with = "plain::port")]
@@ -348,5 +560,10 @@ pub enum Told {
         /// Which.
         #[serde(with = "plain::port")]
         port: PortId,
+    },
+    /// Of a message that wants receipts and answers: no slot waits for a receipt any more.
+    Confirmed {
+        /// Its ticket.
+        ticket: Ticket,
     },
 }

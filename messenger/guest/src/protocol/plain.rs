@@ -5,7 +5,10 @@ macro_rules! plain {
     ($name:ident, $type:ty, $plain:ty, $there:expr, $back:expr) => {
         pub(super) mod $name {
             #[allow(unused_imports, reason = "each takes what it needs")]
-            use messenger_core::{Code, NodeId, PortId, Status, wire::Priority};
+            use messenger_core::{
+                Code, NodeId, PortId, Status,
+                wire::{Agent, Priority},
+            };
             use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
             pub(in crate::protocol) fn serialize<S: Serializer>(value: &$type, out: S) -> Result<S::Ok, S::Error> {
@@ -29,3 +32,4 @@ plain!(status, Status, (u16, u32), |status| (status.code.number(), status.detail
     code: Code::from_number(code),
     detail
 }));
+plain!(agent, Agent, u8, |agent| u8::from(*agent), |n| Some(Agent::from(n)));

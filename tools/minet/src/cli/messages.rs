@@ -7,7 +7,8 @@ use super::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use messenger::{
-    Answer, Change, Code, Guest, GuestError, Head, Life, Message, Outcome, PortId, PortSpec, Slot, Status, Tier, Wants,
+    Agent, Answer, Change, Code, Guest, GuestError, Head, Life, Message, Origin, Outcome, PortId, PortSpec, Slot,
+    Status, Tier, Wants,
 };
 use serde_json::{Value, json};
 use std::{
@@ -20,7 +21,7 @@ type Done = Result<ExitCode, Box<dyn std::error::Error>>;
 
 /// Without `--confirm` it is good when every target's message was taken.
 pub(super) fn send(args: &SendArgs) -> Done {
-    let (mut guest, message, limit) = begin(&args.message)?;
+    let (guest, message, limit) = begin(&args.message)?;
     let to = args.message.to().ok_or("nobody is meant")?;
     let wants = if args.confirm { Wants::Receipt } else { Wants::Nothing };
     let sent = guest.send(&to, &Message { wants, deadline: args.confirm.then_some(limit), ..message })?;
@@ -42,16 +43,16 @@ pub(super) fn send(args: &SendArgs) -> Done {
 }
 
 pub(super) fn call(args: &Outgoing) -> Done {
-    let (mut guest, message, limit) = begin(args)?;
+    let (guest, message, limit) = begin(args)?;
     let to = args.to().ok_or("nobody is meant")?;
     show(&guest.call(&to, &message, limit)?, &args.at)
 }
 
 /// Good when as many came as were wanted; without a number, when one did.
 pub(super) fn recv(args: &RecvArgs) -> Done {
-    let mut guest = Guest::join(&args.at.place())?;
+    let guest = Guest::join(&args.at.place())?;
     let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
-    let port = take_port(&mut guest, args)?;
+    let port = take_port(&guest, args)?;
     let mut count = 0;
     while args.count.is_none_or(|most| count < most) {
         let Some(message) = guest.receive(port, limit)? else { break };
@@ -78,7 +79,7 @@ pub(super) fn recv(args: &RecvArgs) -> Done {
 
 /// Good when as many changes came as were wanted.
 pub(super) fn watch(args: &WatchArgs) -> Done {
-    let mut guest = Guest::join(&args.at.place())?;
+    let guest = Guest::join(&args.at.place())?;
     let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
     let watch = guest.watch(&args.pattern)?;
     let mut count = 0;
@@ -104,12 +105,13 @@ fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::err
             bytes
         }
     };
-    let message = Message { priority: args.priority.into(), tag: args.tag, ..Message::new(payload) };
+    let origin = Origin { agent: Agent::CommandLine, ..Origin::default() };
+    let message = Message { priority: args.priority.into(), tag: args.tag, origin, ..Message::new(payload) };
     Ok((guest, message, limit))
 }
 
 /// The port of a name: one without a receiver, or a new one.
-fn take_port(guest: &mut Guest, args: &RecvArgs) -> Result<PortId, Box<dyn std::error::Error>> {
+fn take_port(guest: &Guest, args: &RecvArgs) -> Result<PortId, Box<dyn std::error::Error>> {
     let retained = args.retain.map(|s| seconds(s, "--retain")).transpose()?;
     match guest.attach(&args.port) {
         Err(GuestError::Refused(Status { code: Code::NotFound, .. })) => {}
@@ -187,10 +189,22 @@ fn told(head: &Head, payload: &[u8]) -> Value {
         "priority": head.priority as u8,
         "tag": head.tag,
         "opcode": head.opcode,
+        "origin": agent(head.origin.agent),
         "asks": head.ask.is_some(),
         "length": payload.len(),
         key: text,
     })
+}
+
+/// Who caused a message, in words.
+fn agent(agent: Agent) -> &'static str {
+    match agent {
+        Agent::Daemon => "daemon",
+        Agent::CommandLine => "command line",
+        Agent::Api => "program",
+        Agent::ThirdParty => "third party",
+        Agent::Other(_) => "other",
+    }
 }
 
 fn seen(change: &Change) -> Value {

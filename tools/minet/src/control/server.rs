@@ -1,7 +1,7 @@
 //! The answering end, driven by the control thread's poll loop.
 
 use super::{Ask, Failure, Requests};
-use crate::socket::Socket;
+use crate::socket::{Socket, may_ask};
 use mio::{Interest, Registry, Token, net::UnixStream};
 use serde::Serialize;
 use std::{
@@ -108,13 +108,18 @@ impl Server {
                 log::warn!("control socket: more than {CLIENTS} clients, one turned away");
                 continue;
             }
+            if let Err(error) = may_ask(&stream) {
+                log::warn!("control socket: {error}");
+                let mut refused = Client::new(stream);
+                refused.push(&Failure { error });
+                // There is room for a line, or nobody reads it.
+                refused.write();
+                continue;
+            }
             let token = Token(self.next);
             self.next += 1;
             if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
-                self.clients.insert(
-                    token,
-                    Client { stream, requests: Requests::default(), output: Vec::new(), closing: false },
-                );
+                self.clients.insert(token, Client::new(stream));
             }
         }
     }
@@ -127,6 +132,10 @@ impl Server {
 }
 
 impl Client {
+    fn new(stream: UnixStream) -> Client {
+        Client { stream, requests: Requests::default(), output: Vec::new(), closing: false }
+    }
+
     /// Writes what waits, as far as it goes; `false` when the client is gone.
     fn write(&mut self) -> bool {
         while !self.output.is_empty() {

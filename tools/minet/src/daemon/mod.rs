@@ -12,6 +12,7 @@ mod journal;
 mod local;
 mod media;
 mod paths;
+mod privileges;
 mod publish;
 mod reports;
 mod sealing;
@@ -132,6 +133,7 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     for segment in &config.segments {
         attached.push(Attached::open(&config, segment)?);
     }
+    privileges::drop_others(&config, &dir).map_err(DaemonError::system("cannot drop privileges"))?;
     let waker = mio::Waker::new(poll.registry(), Tokens::INBOX).map_err(DaemonError::system("cannot make a waker"))?;
     let inbox = Arc::new(Inbox::new(waker));
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));

@@ -28,6 +28,9 @@ pub fn run(workspace: &Workspace, quick: bool, lacking: Option<String>, tally: &
     let mut minet = None;
     tally.check("build", || workspace.build_minet(false).map(|path| minet = Some(path)));
     let mut programs = HashMap::new();
+    // Tests compile C programs that are linked with it.
+    let library = workspace.cargo(&["build", "--package", "messenger-mps-c"]);
+    tally.check("build of the C library", || run_for(library, LONGEST).map(drop));
     tally.check("build of the tests", || built(workspace).map(|found| programs = found));
     let (Some(minet), false) = (minet, programs.is_empty()) else { return Ok(()) };
 

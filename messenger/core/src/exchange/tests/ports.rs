@@ -134,6 +134,50 @@ fn held_messages_are_chosen_by_their_receiver() {
     assert_eq!(w.at(1).receive(now, port, |_| true).unwrap().unwrap().tag, 1);
 }
 
+/// A receive that found nothing it wanted is told of the next message, whatever waits beside it.
+#[test]
+fn who_passed_over_messages_is_told_of_the_next_one() {
+    let mut w = world(1);
+    let now = w.now;
+    let port = w.at(1).open_port(now, PortSpec { mode: Mode::Held, ..PortSpec::named(name("a")) }).unwrap();
+    let path = w.path(1, by_name("a"));
+    let mut told_of = |w: &mut World, tag| {
+        w.send(1, path, &Message { tag, ..Message::default() }).unwrap();
+        w.told(1).into_iter().filter(|d| matches!(d, Delivery::Ready { .. })).count()
+    };
+    assert_eq!((told_of(&mut w, 1), told_of(&mut w, 2)), (1, 0));
+    assert_eq!(w.at(1).receive(now, port, |m| m.tag == 3), Ok(None));
+    assert_eq!((told_of(&mut w, 3), told_of(&mut w, 4)), (1, 0));
+    assert_eq!(w.at(1).receive(now, port, |m| m.tag == 3).unwrap().unwrap().tag, 3);
+    assert_eq!(told_of(&mut w, 5), 0, "the last receive found one");
+}
+
+#[test]
+fn a_held_message_keeps_its_room() {
+    let mut w = world(1);
+    let now = w.now;
+    let areas = [2 * (MESSAGE_COST + 10); 4];
+    let spec = PortSpec { areas, mode: Mode::Held, life: Life::Persistent, ..PortSpec::named(name("a")) };
+    let port = w.at(1).open_port(now, spec).unwrap();
+    let path = w.path(1, by_name("a"));
+    let mut fits = |w: &mut World| {
+        w.send(1, path, &Message::confirmed(&[7; 10][..])).unwrap();
+        w.outcomes(1)[0].status().is_good()
+    };
+    assert!(fits(&mut w) && fits(&mut w) && !fits(&mut w));
+    let holds = [(); 2].map(|()| w.at(1).receive_held(now, port, |_| true).unwrap().unwrap().1);
+    assert_eq!(w.at(1).receive_held(now, port, |_| true), Ok(None));
+    assert_eq!((w.at(1).port(port).unwrap().held(), fits(&mut w)), (2, false));
+    assert_eq!(w.at(1).release_held(now, port, holds[1]), Ok(()));
+    assert_eq!(w.at(1).release_held(now, port, holds[1]), Err(Status::new(Code::BadHandle)));
+    assert!(fits(&mut w) && !fits(&mut w));
+    // What its receiver held is given back when it leaves; what waits stays.
+    w.at(1).detach(now, port).unwrap();
+    assert_eq!(w.at(1).release_held(now, port, holds[0]), Err(Status::new(Code::BadHandle)));
+    assert!(fits(&mut w) && !fits(&mut w));
+    assert_eq!(w.at(1).port(port).unwrap().depth(), [0, 0, 2, 0]);
+}
+
 #[test]
 fn lives_of_ports() {
     let mut w = world(1);

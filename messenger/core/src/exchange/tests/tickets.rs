@@ -494,3 +494,47 @@ fn ends_that_nobody_takes_count_as_tickets() {
     assert_eq!(w.outcomes(1).len(), 5);
     assert!(w.send(1, path, &message).is_ok());
 }
+
+/// Of a message that wants both, the last receipt is told before the answers, once; a ticket tells since when it is.
+#[test]
+fn the_last_receipt_is_told_before_the_answers() {
+    let mut w = world(3);
+    w.open(2, "b");
+    w.open(3, "b");
+    let path = w.path(1, Target::Everywhere(name("b")));
+    let message = Message { receipt: true, context: 9, ..Message::request(&b"?"[..]) };
+    let since = w.now;
+    w.send(1, path, &message).unwrap();
+    w.carry();
+    let told = w.told(1);
+    assert!(matches!(told[..], [Delivery::Confirmed { context: 9, .. }]), "{told:?}");
+    let ticket = w.at(1).tickets().next().unwrap().1.clone();
+    assert_eq!((ticket.open(), ticket.since(), ticket.context(), ticket.wants_response()), (2, since, 9, true));
+    assert!(ticket.slots().iter().all(|slot| slot.receipted && slot.status.is_none()));
+    for n in [2, 3] {
+        let ask = ask_of(&w.messages(n));
+        let now = w.now;
+        w.at(n).respond(now, &ask, Answer::new(&b"!"[..])).unwrap();
+    }
+    w.carry();
+    let told = w.told(1);
+    assert_eq!(told.iter().filter(|d| matches!(d, Delivery::Confirmed { .. })).count(), 0);
+    assert!(matches!(told.last(), Some(Delivery::Settled(_) | Delivery::PathClosed { .. })), "{told:?}");
+}
+
+/// A node whose port is another one by now is sent the message again all the same.
+#[test]
+fn a_resend_finds_the_port_of_the_name_anew() {
+    let mut w = world(2);
+    let path = w.path(1, Target::Everywhere(name("b")));
+    let message = Message::confirmed(&b"x"[..]);
+    w.send(1, path, &message).unwrap();
+    w.carry();
+    let outcome = w.outcomes(1).remove(0);
+    assert_eq!(statuses(&outcome), [Code::NoPort]);
+    w.open(2, "b");
+    let now = w.now;
+    w.at(1).resend(now, &outcome, &message).unwrap();
+    w.carry();
+    assert_eq!((statuses(&w.outcomes(1)[0]), w.messages(2).len()), (vec![Code::Good], 1));
+}

@@ -1,13 +1,19 @@
 //! What guests want becomes commands to the core.
 
-use super::{Guests, told::head};
-use messenger::protocol::{Call, Done, Envelope, Life, PortSpec, Request, Sent, Ticket, To, Told, Wants, Watch};
-use messenger_core::{
-    Answer, Choice, Code, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId, Status,
-    Target, Time,
-    wire::{Agent, Scope},
+use super::{
+    Guests,
+    told::{head, slot},
 };
-use std::time::Duration;
+use messenger::protocol::{
+    Call, Contents, Done, Envelope, Finished, Life, Member, Numbers, PortSpec, Request, Sent, Take, Ticket, To, Told,
+    Wants, Watch,
+};
+use messenger_core::{
+    Answer, Choice, Code, HoldId, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload, PortId,
+    Quality, Received, Status, Target, Time,
+    wire::{Agent, Record, Scope},
+};
+use std::{net::IpAddr, time::Duration};
 
 /// Ports of one guest.
 const PORTS: usize = 16_384;
@@ -60,7 +66,38 @@ impl Guests {
                 Done::Nothing
             }
             Request::Send(envelope) => self.send(number, envelope, payload, node, now)?,
-            Request::Receive { port } => return self.receive(number, port, node, now),
+            Request::Receive { port, take } => return self.receive(number, port, take, node, now),
+            Request::Release { port, hold } => {
+                self.own(number, port)?;
+                node.exchange_mut().release_held(now, port, HoldId::from_u64(hold))?;
+                Done::Nothing
+            }
+            Request::Finish { port } => {
+                self.own(number, port)?;
+                let exchange = node.exchange_mut();
+                exchange.finish_port(now, port)?;
+                if exchange.port(port).is_some() {
+                    Done::Finished(Finished::Later)
+                } else {
+                    // The answer tells it, and nothing else does.
+                    self.receivers.remove(&port);
+                    if let Some(guest) = self.guests.get_mut(&number) {
+                        guest.forget_port(port);
+                    }
+                    Done::Finished(Finished::AtOnce)
+                }
+            }
+            Request::Look { port } => {
+                self.own(number, port)?;
+                let port = node.exchange().port(port).ok_or(Status::new(Code::BadHandle))?;
+                let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+                Done::Contents(Contents { waiting: count(port.depth().iter().sum()), held: count(port.held()) })
+            }
+            Request::Find { node: wanted } => {
+                let found = member(node, &wanted)?;
+                let name = node.member(found).map(|record| record.name.to_string()).unwrap_or(wanted);
+                Done::Node { node: found, name }
+            }
             Request::Respond { ask, status, opcode, tag } => {
                 let answer = Answer { status, opcode, tag, origin: Agent::Api, ..Answer::new(payload) };
                 self.respond(number, ask, answer, node, now)?
@@ -76,6 +113,18 @@ impl Guests {
                 let id = self.guests.get(&number).and_then(|guest| guest.tickets.get(&ticket).copied());
                 node.exchange_mut().cancel(now, id.ok_or(Status::new(Code::BadHandle))?)?;
                 Done::Nothing
+            }
+            Request::Resend { ticket, envelope } => self.resend(number, ticket, envelope, payload, node, now)?,
+            Request::Slots { ticket: Ticket(ticket) } => {
+                let id = self.guests.get(&number).and_then(|guest| guest.tickets.get(&ticket).copied());
+                let found = id.and_then(|id| node.exchange().ticket(id)).ok_or(Status::new(Code::BadHandle))?;
+                Done::Slots(found.slots().iter().map(|s| slot(node, s)).collect())
+            }
+            Request::Members => Done::Members(members(node)),
+            Request::Numbers { count } => {
+                let (first, count) = (self.numbers, count.max(1));
+                self.numbers += u64::from(count);
+                Done::Numbers(Numbers { node: node.id(), life: node.incarnation().get(), first, count })
             }
         };
         Ok((done, Vec::new()))
@@ -127,43 +176,83 @@ impl Guests {
         node: &mut Node,
         now: Time,
     ) -> Result<Done, Status> {
-        let Envelope { to, from, priority, wants, deadline_ms, opcode, tag } = envelope;
-        if from != PortId::NODE {
-            self.own(number, from)?;
-        }
-        let Some(guest) = self.guests.get_mut(&number) else { return Err(Status::new(Code::NotOpen)) };
-        if wants != Wants::Nothing && guest.tickets.len() >= TICKETS {
-            return Err(Status::with(Code::Exhausted, TICKETS));
-        }
-        let (to, choice) = target(to, node)?;
-        let message = Message {
-            priority,
-            receipt: wants == Wants::Receipt,
-            response: wants == Wants::Answer,
-            deadline: deadline_ms.map(Duration::from_millis),
-            opcode,
-            tag,
-            origin: Agent::Api,
-            context: number as u64,
-            ..Message::new(payload)
-        };
+        let message = self.message(number, &envelope, payload)?;
+        let (to, choice) = target(envelope.to, node)?;
         let exchange = node.exchange_mut();
-        let path = exchange.open_path(now, PathSpec { from, choice, ..PathSpec::to(to) })?;
+        let path = exchange.open_path(now, PathSpec { from: envelope.from, choice, ..PathSpec::to(to) })?;
         let sent = exchange.send(now, path, &message);
         // It closes when the ticket is settled; at once when there is none.
         exchange.finish_path(now, path)?;
-        let sent = sent?;
-        guest.tickets.extend(sent.ticket.map(|ticket| (ticket.to_u64(), ticket)));
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let ticket = sent.ticket.map(|ticket| Ticket(ticket.to_u64()));
-        Ok(Done::Sent(Sent { ticket, targets: count(sent.targets), taken: count(sent.taken) }))
+        Ok(self.sent(number, sent?))
     }
 
-    fn receive(&mut self, number: usize, port: PortId, node: &mut Node, now: Time) -> Carried {
+    fn resend(
+        &mut self,
+        number: usize,
+        Ticket(ticket): Ticket,
+        envelope: Envelope,
+        payload: Payload,
+        node: &mut Node,
+        now: Time,
+    ) -> Result<Done, Status> {
+        let message = Message { capacity: None, ..self.message(number, &envelope, payload)? };
+        let (to, choice) = target(envelope.to, node)?;
+        let ended = self.guests.get(&number).and_then(|guest| guest.ended.iter().find(|o| o.ticket.to_u64() == ticket));
+        let mut outcome = ended.cloned().ok_or(Status::new(Code::BadHandle))?;
+        let exchange = node.exchange_mut();
+        outcome.path = exchange.open_path(now, PathSpec { from: envelope.from, choice, ..PathSpec::to(to) })?;
+        let sent = exchange.resend(now, &outcome, &message);
+        exchange.finish_path(now, outcome.path)?;
+        Ok(self.sent(number, sent?))
+    }
+
+    /// What a guest wants to be sent, if it may.
+    fn message(&self, number: usize, envelope: &Envelope, payload: Payload) -> Result<Message, Status> {
+        if envelope.from != PortId::NODE {
+            self.own(number, envelope.from)?;
+        }
+        let guest = self.guests.get(&number).ok_or(Status::new(Code::NotOpen))?;
+        let wants = envelope.wants;
+        if wants != Wants::Nothing && guest.tickets.len() >= TICKETS {
+            return Err(Status::with(Code::Exhausted, TICKETS));
+        }
+        Ok(Message {
+            priority: envelope.priority,
+            quality: if envelope.datagram { Quality::Datagram } else { Quality::Reliable },
+            receipt: matches!(wants, Wants::Receipt | Wants::Both),
+            response: matches!(wants, Wants::Answer | Wants::Both),
+            deadline: envelope.deadline_ms.map(Duration::from_millis),
+            opcode: envelope.opcode,
+            tag: envelope.tag,
+            origin: envelope.origin.agent,
+            origin_flags: envelope.origin.flags,
+            origin_id: envelope.origin.id,
+            context: number as u64,
+            capacity: envelope.capacity.map(|most| most as usize),
+            ..Message::new(payload)
+        })
+    }
+
+    fn sent(&mut self, number: usize, sent: messenger_core::Sent) -> Done {
+        if let Some(guest) = self.guests.get_mut(&number) {
+            guest.tickets.extend(sent.ticket.map(|ticket| (ticket.to_u64(), ticket)));
+        }
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let ticket = sent.ticket.map(|ticket| Ticket(ticket.to_u64()));
+        Done::Sent(Sent { ticket, targets: count(sent.targets), taken: count(sent.taken) })
+    }
+
+    fn receive(&mut self, number: usize, port: PortId, take: Take, node: &mut Node, now: Time) -> Carried {
         self.own(number, port)?;
-        let Some(message) = node.exchange_mut().receive(now, port, |_| true)? else {
-            return Ok((Done::Empty, Vec::new()));
-        };
+        let wanted = |message: &Received| take.wants(message.tag);
+        let exchange = node.exchange_mut();
+        let (message, hold) = match take.held {
+            true => exchange.receive_held(now, port, wanted)?.map(|(message, hold)| (message, Some(hold.to_u64()))),
+            false => exchange.receive(now, port, wanted)?.map(|message| (message, None)),
+        }
+        .unzip();
+        let more = exchange.port(port).is_some_and(|port| port.depth() != [0; 4]);
+        let Some(message) = message else { return Ok((Done::Empty { more }, Vec::new())) };
         let guest = self.guests.get_mut(&number);
         let ask = guest.zip(message.ask).map(|(guest, ask)| {
             guest.next_ask += 1;
@@ -173,7 +262,8 @@ impl Guests {
             }
             guest.next_ask
         });
-        Ok((Done::Message(head(node, &message, ask)), message.payload.to_vec()))
+        let done = Done::Message { head: head(node, &message, ask), hold: hold.flatten(), more };
+        Ok((done, message.payload.to_vec()))
     }
 
     fn respond(&mut self, number: usize, ask: u64, answer: Answer, node: &mut Node, now: Time) -> Result<Done, Status> {
@@ -248,6 +338,13 @@ fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
     Ok(match to {
         To::Name(text) => (Target::Name(name(&text)?), Choice::First),
         To::On { node: wanted, name: text } => (Target::Nodes(vec![member(node, &wanted)?], name(&text)?), Choice::All),
+        To::Nodes { nodes, name: text } => {
+            // A number of no member has a slot that says so.
+            let number = |text: &String| text.parse().ok().and_then(NodeId::new);
+            let found = |text: &String| member(node, text).or_else(|status| number(text).ok_or(status));
+            let nodes = nodes.iter().map(found).collect::<Result<_, Status>>()?;
+            (Target::Nodes(nodes, name(&text)?), Choice::All)
+        }
         To::Pattern(text) => (Target::Pattern(Pattern::parse(&text)?), Choice::All),
         To::Everywhere(text) => (Target::Everywhere(name(&text)?), Choice::All),
         To::Port(node, port) => (Target::Port(node, port), Choice::First),
@@ -259,4 +356,19 @@ fn member(node: &Node, text: &str) -> Result<NodeId, Status> {
     let number: Option<u32> = text.parse().ok();
     let found = node.members().find(|record| &*record.name == text || number == Some(record.node.get()));
     found.map(|record| record.node).ok_or(Status::new(Code::NotFound))
+}
+
+/// All members: this node, then those that can be reached and those that could be before, by number.
+fn members(node: &Node) -> Vec<Member> {
+    let member = |record: &Record, up| {
+        let all = record.attachments.iter();
+        let v4 = all.clone().flat_map(|a| a.v4.iter().map(|ip| IpAddr::from(*ip)));
+        let v6 = all.flat_map(|a| a.v6.iter().map(|ip| IpAddr::from(*ip)));
+        let addresses = v4.chain(v6).collect();
+        Member { node: record.node, node_name: record.name.to_string(), addresses, up }
+    };
+    let up = node.members().map(|record| member(record, true));
+    let mut all: Vec<Member> = up.chain(node.departed().map(|record| member(record, false))).collect();
+    all.sort_by_key(|member| (member.node != node.id(), member.node));
+    all
 }

@@ -1,7 +1,7 @@
 //! One guest: its connection, and what is its.
 
 use messenger::protocol::{Call, FRAME_MOST, FrameError, Frames, HEAD_MOST, Told, check_greeting, emit, parse};
-use messenger_core::{Ask, Payload, PortId, TicketId, WatchId};
+use messenger_core::{Ask, Outcome, Payload, PortId, TicketId, WatchId};
 use mio::net::UnixStream;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -54,6 +54,8 @@ pub(super) struct Guest {
     /// Requests that it took and did not answer.
     pub(super) asks: BTreeMap<u64, Ask>,
     pub(super) next_ask: u64,
+    /// Tickets that ended without all receipts, the oldest first.
+    pub(super) ended: VecDeque<Outcome>,
 }
 
 impl Guest {
@@ -72,6 +74,7 @@ impl Guest {
             watches: BTreeMap::new(),
             asks: BTreeMap::new(),
             next_ask: 0,
+            ended: VecDeque::new(),
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Guests {
     /// Whose a watch is.
     watchers: BTreeMap<u64, usize>,
     watches: u64,
+    /// The next one of the numbers that are unique.
+    numbers: u64,
     /// Had their turn, and may have more to say.
     hungry: BTreeSet<usize>,
     /// Were told something.
@@ -75,6 +77,7 @@ impl Guests {
             receivers: BTreeMap::new(),
             watchers: BTreeMap::new(),
             watches: 0,
+            numbers: 0,
             hungry: BTreeSet::new(),
             told: BTreeSet::new(),
             counts: Counts::default(),

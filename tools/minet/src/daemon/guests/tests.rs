@@ -5,6 +5,8 @@ use mio::{Events, Poll};
 use std::{path::PathBuf, thread};
 use tempfile::TempDir;
 
+mod ways;
+
 const DOOR: Token = Token(0);
 const FIRST: usize = 100;
 const SOON: Duration = Duration::from_secs(10);
@@ -75,7 +77,7 @@ fn refusal<T: std::fmt::Debug>(told: Result<T, GuestError>) -> Code {
 fn guests_talk_and_each_has_only_its_own() {
     let mut house = House::new();
     house.serve(|path| {
-        let (mut a, mut b) = (Guest::join_at(&path).unwrap(), Guest::join_at(&path).unwrap());
+        let (a, b) = (Guest::join_at(&path).unwrap(), Guest::join_at(&path).unwrap());
         assert_eq!((a.node().get(), a.node_name()), (1, "a"));
         let port = a.open(&PortSpec::named("p")).unwrap();
         assert_eq!(refusal(b.open(&PortSpec::named("p"))), Code::Exists);
@@ -125,7 +127,7 @@ fn what_a_guest_leaves_follows_its_life_rule() {
     let mut house = House::new();
     let open = |life| {
         move |path: PathBuf| {
-            let mut guest = Guest::join_at(&path).unwrap();
+            let guest = Guest::join_at(&path).unwrap();
             guest.open(&PortSpec { life, ..PortSpec::named("p") }).unwrap();
             guest.watch("*").unwrap();
         }
@@ -136,7 +138,7 @@ fn what_a_guest_leaves_follows_its_life_rule() {
     assert_eq!(house.node.exchange().ports().filter(|port| !port.is_attached()).count(), 1);
     // What comes meanwhile waits; who attaches has it, and the one asked for first is answered by nobody when it leaves.
     house.serve(|path| {
-        let (mut a, mut b) = (Guest::join_at(&path).unwrap(), Guest::join_at(&path).unwrap());
+        let (a, b) = (Guest::join_at(&path).unwrap(), Guest::join_at(&path).unwrap());
         let ask = Message { wants: messenger::Wants::Answer, ..Message::new("?") };
         let tickets = [(); 2].map(|()| b.send(&To::Name("p".into()), &ask).unwrap().ticket.unwrap());
         let port = a.attach("p").unwrap();
@@ -173,7 +175,7 @@ fn more_guests_than_there_is_room_for_are_told_so() {
 fn what_is_no_name_and_more_than_there_is_room_for_is_refused() {
     let mut house = House::new();
     house.serve(|path| {
-        let mut guest = Guest::join_at(&path).unwrap();
+        let guest = Guest::join_at(&path).unwrap();
         for (name, code) in [
             (String::new(), Code::Invalid),
             ("a\0b".into(), Code::Invalid),
@@ -211,7 +213,7 @@ fn a_guest_is_waited_for_beside_other_descriptors() {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut house = House::new();
     house.serve(|path| {
-        let (mut a, mut b) = (Guest::join_at(&path).unwrap(), Guest::join_at(&path).unwrap());
+        let (a, b) = (Guest::join_at(&path).unwrap(), Guest::join_at(&path).unwrap());
         let port = a.open(&PortSpec::named("p")).unwrap();
         let (other, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
         assert_eq!(a.receive(port, Some(Duration::ZERO)).unwrap(), None);
@@ -235,8 +237,8 @@ fn a_guest_is_waited_for_beside_other_descriptors() {
 #[test]
 fn guests_are_told_of_the_end() {
     let mut house = House::new();
-    let mut guest = house.serve(|path| {
-        let mut guest = Guest::join_at(&path).unwrap();
+    let guest = house.serve(|path| {
+        let guest = Guest::join_at(&path).unwrap();
         let port = guest.open(&PortSpec::named("p")).unwrap();
         (guest, port)
     });

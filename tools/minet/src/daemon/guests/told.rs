@@ -1,9 +1,14 @@
 //! What the core tells, to the guest it belongs to.
 
 use super::{Guests, guest::Guest};
-use messenger::protocol::{self, Head, Slot, Ticket, Told, Watch};
-use messenger_core::{Delivery, Node, NodeId, PortId, Received, Status, Time};
+use messenger::protocol::{self, Head, Origin, Slot, Ticket, Told, Watch};
+use messenger_core::{Delivery, Node, NodeId, Outcome, PortId, Received, Status, Time};
 use std::time::Instant;
+
+/// Tickets of one guest that ended without all receipts and may be sent again.
+const ENDED: usize = 64;
+/// Their slots, all together.
+const ENDED_SLOTS: usize = 16_384;
 
 impl Guests {
     /// Tells everybody what the core has for them.
@@ -50,15 +55,14 @@ impl Guests {
                 if let Some(guest) = number.and_then(|number| self.guests.get_mut(&number)) {
                     guest.tickets.remove(&ticket);
                 }
-                let slot = |slot: &messenger_core::Slot| Slot {
-                    node: slot.node,
-                    node_name: called(node, slot.node),
-                    port: slot.port,
-                    status: slot.status.unwrap_or(Status::GOOD),
-                    stored: slot.receipted,
-                };
-                let slots = outcome.slots.iter().map(slot).collect();
+                let slots = outcome.slots.iter().map(|s| slot(node, s)).collect();
+                if let Some(guest) = number.and_then(|number| self.guests.get_mut(&number)) {
+                    guest.remember(outcome);
+                }
                 (number, Told::Settled { ticket: Ticket(ticket), slots }, None)
+            }
+            Delivery::Confirmed { ticket, context } => {
+                (usize::try_from(context).ok(), Told::Confirmed { ticket: Ticket(ticket.to_u64()) }, None)
             }
             Delivery::Watch { context, change, .. } => {
                 let Some(number) = self.watchers.get(&context).copied() else { return };
@@ -93,6 +97,17 @@ impl Guest {
         self.ports.remove(&port);
         self.asks.retain(|_, ask| ask.asked != port);
     }
+
+    /// Keeps a settled ticket that may be sent again, for the last ones that ended so.
+    fn remember(&mut self, outcome: Outcome) {
+        if outcome.slots.iter().all(|slot| slot.receipted || slot.status == Some(Status::GOOD)) {
+            return;
+        }
+        self.ended.push_back(outcome);
+        while self.ended.len() > ENDED || self.ended.iter().map(|o| o.slots.len()).sum::<usize>() > ENDED_SLOTS {
+            self.ended.pop_front();
+        }
+    }
 }
 
 /// Everything about a message but its payload.
@@ -104,10 +119,25 @@ pub(super) fn head(node: &Node, message: &Received, ask: Option<u64>) -> Head {
         priority: message.priority,
         opcode: message.opcode,
         tag: message.tag,
+        origin: Origin { agent: message.origin, flags: message.origin_flags, id: message.origin_id },
+        transaction: message.transaction,
+        receipt: message.receipt,
         targets: message.targets,
         deadline_ms: message.deadline_ms,
         ask,
         status: message.status,
+    }
+}
+
+/// A slot as guests are told of it.
+pub(super) fn slot(node: &Node, slot: &messenger_core::Slot) -> Slot {
+    Slot {
+        node: slot.node,
+        node_name: called(node, slot.node),
+        port: slot.port,
+        status: slot.status.unwrap_or(Status::GOOD),
+        stored: slot.receipted,
+        settled: slot.status.is_some(),
     }
 }
 
