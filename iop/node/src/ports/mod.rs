@@ -72,7 +72,8 @@ impl Ports {
                 Delivery::Response { context: probe::CONTEXT, message, .. } if message.status.is_good() => {
                     probe.heard()
                 }
-                Delivery::Ready { .. }
+                Delivery::Confirmed { .. }
+                | Delivery::Ready { .. }
                 | Delivery::Response { .. }
                 | Delivery::Path { .. }
                 | Delivery::Watch { .. }
