@@ -39,15 +39,32 @@ fn messages<'a>(gifts: &Gifts<'a>) -> Vec<(i64, Option<BorrowedFd<'a>>)> {
 pub(crate) fn serve(gifts: &Gifts<'_>) -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     for (number, descriptor) in messages(gifts) {
-        let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        sendmsg(ours.as_fd(), &[IoSlice::new(&number.to_le_bytes())], &mut control, SendFlags::NOSIGNAL)?;
+        tell(ours.as_fd(), number, descriptor)?;
     }
     Ok((theirs, ours))
+}
+
+/// A conversation for a machine that shares memory with others: it is told its own number and the memory, then
+/// ([`tell`]) of each party's bell, its own last.
+pub(crate) fn begin(own: u8, memory: BorrowedFd<'_>) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    for (number, descriptor) in [(VERSION, None), (i64::from(own), None), (MEMORY, Some(memory))] {
+        tell(ours.as_fd(), number, descriptor)?;
+    }
+    Ok((theirs, ours))
+}
+
+/// Tells a machine one thing: of a party without a bell that it is gone. Never waits.
+pub(crate) fn tell(socket: BorrowedFd<'_>, number: i64, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    sendmsg(socket, &[IoSlice::new(&number.to_le_bytes())], &mut control, flags)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //!
 //! [`Machine`] is the state machine, pure and without a clock. [`Processor`] puts it into effect: it makes the memory
 //! ([`fabric::shm::Board`]), writes the configuration there, launches the machine ([`qemu`]), and gives the rings to whoever
-//! carries frames. It does *not* know the fabric's core: whether a processor answers is told to it, since only the core
+//! carries frames. [`Bus`] is the memory that processors share with each other, and [`Table`] tells each who else is on it. The manager does *not* know the fabric's core: whether a processor answers is told to it, since only the core
 //! hears its signs of life.
 
+mod bus;
 pub mod image;
 mod interrupts;
 mod machine;
@@ -12,6 +13,10 @@ mod processor;
 pub mod qemu;
 mod sys;
 
-pub use iop_node::Config;
-pub use machine::{Act, Event, Machine, Policy, State};
+pub use bus::Bus;
+pub use iop_node::{
+    Config, ports,
+    table::{Entry, Table},
+};
+pub use machine::{Act, Event, Machine, Policy, State, Traffic, Transition};
 pub use processor::{Processor, ProcessorError, Spec, Want};

@@ -1,14 +1,17 @@
 //! One processor: its state machine, its board and what it runs on.
 
 use crate::{
-    Config, Event, Machine, Policy, State,
+    Bus, Config, Event, Machine, Policy, State, Traffic, Transition,
     image::{self, ImageError},
     interrupts::Gifts,
     machine::Act,
-    qemu::{self, Launch, Qemu},
+    qemu::{self, Console, Launch, Qemu},
 };
 use fabric::shm::{self, Board, Offered, Rings};
-use iop_node::board::{self, Layout, Page, Place};
+use iop_node::{
+    board::{self, Layout, Page, Place},
+    table::{self, Table},
+};
 use std::{
     collections::VecDeque,
     io,
@@ -83,6 +86,8 @@ pub struct Processor {
     life: Option<Life>,
     wants: VecDeque<Want>,
     last_words: Option<String>,
+    console: Console,
+    transitions: VecDeque<Transition>,
 }
 
 /// One life of it.
@@ -116,7 +121,16 @@ impl Processor {
     pub fn new(spec: Spec) -> io::Result<Processor> {
         let machine = Machine::new(spec.policy);
         let bell = shm::bell()?;
-        Ok(Processor { spec, machine, bell, life: None, wants: VecDeque::new(), last_words: None })
+        Ok(Processor {
+            spec,
+            machine,
+            bell,
+            life: None,
+            wants: VecDeque::new(),
+            last_words: None,
+            console: Console::default(),
+            transitions: VecDeque::new(),
+        })
     }
 
     /// Its name.
@@ -127,6 +141,44 @@ impl Processor {
     /// How it is, why, and how often it was launched.
     pub fn state(&self) -> (State, &'static str, u64) {
         (self.machine.state(), self.machine.reason(), self.machine.lives())
+    }
+
+    /// What others may send it.
+    pub fn traffic(&self) -> Traffic {
+        self.machine.traffic()
+    }
+
+    /// Why a command would do nothing now, for people; `None` if it does something, or there is nothing to do.
+    pub fn refusal(&self, event: Event) -> Option<&'static str> {
+        self.machine.refusal(event)
+    }
+
+    /// The next change of its state that was not told yet.
+    pub fn poll_transition(&mut self) -> Option<Transition> {
+        self.transitions.pop_front()
+    }
+
+    /// The latest lines of its console, of all its lives.
+    pub fn console(&self) -> Vec<String> {
+        self.console.lines()
+    }
+
+    /// Tells it who else there is.
+    pub fn tell_table(&self, table: &Table) {
+        let Some(life) = &self.life else { return };
+        table.write(&FirstPage(&life.board));
+        // A full counter has rung already.
+        let _ = rustix::io::write(&life.bell, &1u64.to_ne_bytes());
+    }
+
+    /// The version of the table that it acted on last in this life; 0 for none.
+    pub fn table_seen(&self) -> u32 {
+        self.life.as_ref().map_or(0, |life| table::seen(&FirstPage(&life.board)))
+    }
+
+    /// It says that it takes nothing new and has nothing under way.
+    pub fn is_drained(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| board::state(&FirstPage(&life.board)) == board::State::Quiesced)
     }
 
     /// The process that it runs on.
@@ -151,15 +203,15 @@ impl Processor {
 
     /// Time is up, if it is.
     pub fn handle_timeout(&mut self, now: Duration) {
-        let before = self.machine.state();
         let act = self.machine.handle_timeout(now);
-        self.tell(before);
+        self.tell();
         self.follow(act);
     }
 
-    fn tell(&self, before: State) {
-        if self.machine.state() != before {
-            log::info!("iop {}: {}: {}", self.spec.name, self.machine.state(), self.machine.reason());
+    fn tell(&mut self) {
+        while let Some(change) = self.machine.poll_transition() {
+            log::info!("iop {}: {}: {}", self.spec.name, change.to, change.reason);
+            self.transitions.push_back(change);
         }
     }
 
@@ -170,9 +222,8 @@ impl Processor {
 
     /// Something happened, or is wanted.
     pub fn handle(&mut self, now: Duration, event: Event) {
-        let before = self.machine.state();
         let act = self.machine.handle(now, event);
-        self.tell(before);
+        self.tell();
         self.follow(act);
         if act.join {
             self.join(now);
@@ -197,13 +248,14 @@ impl Processor {
         match said {
             board::State::Ready => self.handle(now, Event::ImageReady),
             board::State::Other(_) => self.handle(now, Event::Garbage),
-            board::State::Silent | board::State::Booting | board::State::Panicked => {}
+            board::State::Silent | board::State::Booting | board::State::Panicked | board::State::Quiesced => {}
         }
     }
 
-    /// Launches it with a configuration, after [`Want::Configuration`].
-    pub fn configure(&mut self, now: Duration, config: &Config) {
-        match self.launch(config) {
+    /// Launches it with a configuration, after [`Want::Configuration`]; on a memory shared with others under a number, if there is
+    /// one.
+    pub fn configure(&mut self, now: Duration, config: &Config, bus: Option<(&mut Bus, u8)>) {
+        match self.launch(config, bus) {
             Ok(life) => self.life = Some(life),
             Err(error) => {
                 let source = std::error::Error::source(&error).map(|s| format!(": {s}")).unwrap_or_default();
@@ -224,7 +276,7 @@ impl Processor {
         }
     }
 
-    fn launch(&self, config: &Config) -> Result<Life, ProcessorError> {
+    fn launch(&self, config: &Config, bus: Option<(&mut Bus, u8)>) -> Result<Life, ProcessorError> {
         image::check(&self.spec.image)?;
         let program = &self.spec.program;
         let program = qemu::find(program).ok_or_else(|| ProcessorError::NoProgram(program.clone()))?;
@@ -241,7 +293,8 @@ impl Processor {
             };
             let ended = self.bell.try_clone()?;
             let (name, image) = (&*self.spec.name, &*self.spec.image);
-            let qemu = Qemu::launch(Launch { name, program: &program, image, gifts, ended })?;
+            let (console, bus) = (self.console.clone(), bus.map(|(bus, slot)| bus.join(slot)).transpose()?);
+            let qemu = Qemu::launch(Launch { name, program: &program, image, gifts, bus, console, ended })?;
             Ok((qemu, bell))
         };
         let (qemu, bell) = launch().map_err(|source| ProcessorError::Launch { program: program.clone(), source })?;
@@ -311,7 +364,7 @@ mod tests {
         let mut p = processor(image.to_str().unwrap(), "no-such-program");
         p.handle(Duration::ZERO, Event::Boot);
         assert!(matches!(p.poll(), Some(Want::Configuration)));
-        p.configure(Duration::ZERO, &config());
+        p.configure(Duration::ZERO, &config(), None);
         assert_eq!(p.state().0, State::Failed);
         assert!(p.last_words().unwrap().contains("no 64-bit ELF program"));
         assert!(matches!(p.poll(), Some(Want::Leave)));
@@ -328,7 +381,7 @@ mod tests {
         let mut p = processor(image.to_str().unwrap(), "/bin/false");
         p.handle(Duration::ZERO, Event::Boot);
         assert!(matches!(p.poll(), Some(Want::Configuration)));
-        p.configure(Duration::ZERO, &config());
+        p.configure(Duration::ZERO, &config(), None);
         assert!(p.pid().is_some());
         // The bell is rung by the thread that reads the console; the process may be a moment behind its console.
         for _ in 0..100 {
@@ -340,6 +393,6 @@ mod tests {
                 break;
             }
         }
-        assert_eq!((p.state().0, p.pid()), (State::Faulted, None));
+        assert_eq!((p.state().0, p.pid()), (State::Failed, None));
     }
 }

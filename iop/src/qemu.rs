@@ -2,12 +2,13 @@
 
 use crate::{interrupts, sys};
 use std::{
+    collections::VecDeque,
     io::{self, BufRead, BufReader, PipeReader},
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -19,6 +20,27 @@ pub const PROGRAM: &str = "qemu-system-x86_64";
 const MEMORY_MIB: u32 = 16;
 /// The longest line of the console that is logged, in bytes.
 const LINE_MOST: usize = 1024;
+/// Lines of the console that are kept.
+const LINES_MOST: usize = 128;
+
+/// The latest lines of a console, kept over all lives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Console(Arc<Mutex<VecDeque<String>>>);
+
+impl Console {
+    fn add(&self, line: String) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= LINES_MOST {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    /// All that are kept, the latest last.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
 
 /// A machine that runs. Dropping it ends it.
 #[derive(Debug)]
@@ -36,6 +58,10 @@ pub(crate) struct Launch<'a> {
     pub(crate) program: &'a Path,
     pub(crate) image: &'a Path,
     pub(crate) gifts: interrupts::Gifts<'a>,
+    /// The socket of the memory that it shares with others of its kind.
+    pub(crate) bus: Option<OwnedFd>,
+    /// Where the lines of its console go, beside the log.
+    pub(crate) console: Console,
     /// Rung when the machine has ended.
     pub(crate) ended: OwnedFd,
 }
@@ -49,17 +75,20 @@ pub(crate) fn find(program: &Path) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
-fn arguments(name: &str, image: &Path) -> Vec<String> {
+fn arguments(name: &str, image: &Path, bus: Option<RawFd>) -> Vec<String> {
     // What is behind a comma would be another option.
     let plain = |text: &str| text.replace(',', ",,");
     let memory = MEMORY_MIB.to_string();
     let image = image.display().to_string();
     let name = format!("minet-iop-{}", plain(name));
+    let bus = bus.map(|fd| format!("socket,id=bus,fd={fd}"));
+    let bus = bus.as_deref().map(|bus| ["-chardev", bus, "-device", "ivshmem-doorbell,vectors=1,chardev=bus"]);
     [
         &["-name", &name, "-accel", "tcg", "-machine", "q35", "-m", &memory, "-smp", "1"][..],
         &["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", &image],
         &["-chardev", "file,id=console,path=/dev/fd/1", "-serial", "chardev:console"],
         &["-chardev", "socket,id=board,fd=0", "-device", "ivshmem-doorbell,vectors=2,chardev=board"],
+        bus.as_ref().map_or(&[], |bus| &bus[..]),
     ]
     .concat()
     .into_iter()
@@ -73,16 +102,16 @@ impl Qemu {
         let (theirs, server) = interrupts::serve(&launch.gifts)?;
         let (console, output) = io::pipe()?;
         let mut command = Command::new(launch.program);
-        command.args(arguments(launch.name, launch.image));
+        command.args(arguments(launch.name, launch.image, launch.bus.as_ref().map(AsRawFd::as_raw_fd)));
         // The board's socket is its standard input: the one descriptor besides output that a child always has.
         command.stdin(Stdio::from(theirs)).stdout(output.try_clone()?).stderr(output);
-        let child = sys::spawn_bound(&mut command)?;
+        let child = sys::spawn_bound(&mut command, launch.bus)?;
         // The command holds copies of the descriptors; the end of the console must be the machine's end.
         drop(command);
         let (name, bell, silent) = (launch.name.to_owned(), launch.ended, Arc::new(AtomicBool::new(false)));
         let mut qemu = Qemu { child, silent: silent.clone(), _server: server };
         let thread = thread::Builder::new().name(format!("iop-{}", launch.name)).spawn(move || {
-            listen(&name, console);
+            listen(&name, console, &launch.console);
             silent.store(true, Ordering::Release);
             // A full counter has rung already.
             let _ = rustix::io::write(&bell, &1u64.to_ne_bytes());
@@ -124,14 +153,18 @@ impl Drop for Qemu {
 }
 
 /// Logs the console until its end.
-fn listen(name: &str, console: PipeReader) {
+fn listen(name: &str, console: PipeReader, lines: &Console) {
     let mut console = BufReader::new(console);
     let mut line = Vec::new();
     loop {
         line.clear();
         match io::Read::take(&mut console, LINE_MOST as u64).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => break,
-            Ok(_) => log::info!("iop {name}: {}", String::from_utf8_lossy(&line).trim_end().escape_debug()),
+            Ok(_) => {
+                let line = String::from_utf8_lossy(&line).trim_end().escape_debug().to_string();
+                log::info!("iop {name}: {line}");
+                lines.add(line);
+            }
         }
     }
 }
@@ -147,7 +180,8 @@ mod tests {
 
     #[test]
     fn names_are_no_options() {
-        let arguments = arguments("a,debug-threads=on", Path::new("/x/image"));
+        let arguments = arguments("a,debug-threads=on", Path::new("/x/image"), Some(7));
+        assert!(arguments.contains(&"socket,id=bus,fd=7".to_owned()));
         assert!(arguments.contains(&"minet-iop-a,,debug-threads=on".to_owned()));
         assert!(arguments.contains(&"/x/image".to_owned()));
     }

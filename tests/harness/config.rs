@@ -59,6 +59,8 @@ pub struct Config {
     pub iops: Vec<(String, u32)>,
     /// The image that they run.
     pub iop_image: Option<PathBuf>,
+    /// Lines added to each I/O processor's table.
+    pub iop_extra: String,
     /// Lines put at the top of the file as they are.
     pub extra: String,
     /// The log level.
@@ -87,6 +89,7 @@ impl Config {
             heartbeat: None,
             iops: Vec::new(),
             iop_image: None,
+            iop_extra: String::new(),
             extra: String::new(),
             log: "info".to_owned(),
         }
@@ -235,7 +238,7 @@ impl Config {
         }
         for (name, id) in &self.iops {
             let image = self.iop_image.as_deref().unwrap_or(Path::new("")).display().to_string();
-            line(format_args!("[[iop]]\nname = {name:?}\nid = {id}\nimage = {image:?}"));
+            line(format_args!("[[iop]]\nname = {name:?}\nid = {id}\nimage = {image:?}\n{}", self.iop_extra));
         }
         line(format_args!("[[segment]]\nname = \"lan\"\ninterface = {:?}\nmtu = {}", self.interface, self.mtu));
         line(format_args!("mode = {:?}\nlearn = {}", self.mode, self.learn));

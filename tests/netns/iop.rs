@@ -10,6 +10,13 @@ pub fn iop(node: &Node) -> Result<Value> {
     Ok(said["iops"][0].clone())
 }
 
+/// How one of the node's I/O processors is.
+pub fn iop_named(node: &Node, name: &str) -> Result<Value> {
+    let said = node.ask(&["iop", "list"])?;
+    let row = said["iops"].as_array().into_iter().flatten().find(|iop| iop["name"] == name);
+    row.cloned().ok_or_else(|| Error::unexpected(format!("no {name} in {said}")))
+}
+
 /// Without a usable image the node runs on, and says what is wrong.
 #[test]
 fn a_bad_image_is_told_and_the_node_runs_on() -> Result<()> {
@@ -19,6 +26,6 @@ fn a_bad_image_is_told_and_the_node_runs_on() -> Result<()> {
     let a = Node::start(&net, &net.space("a")?, Config::new("a", 1).iop("io1", 9, &image))?;
     let said = iop(&a)?;
     assert!(said["last_words"].as_str().is_some_and(|w| w.contains("no 64-bit ELF program")), "{said}");
-    assert!(["failed", "hold"].contains(&said["state"].as_str().unwrap_or_default()), "{said}");
+    assert!(["failed", "faulted"].contains(&said["state"].as_str().unwrap_or_default()), "{said}");
     a.wait_members(1, SOON)
 }

@@ -57,7 +57,14 @@ impl Cable {
 
     pub fn spec(&self, end: usize) -> LinkSpec {
         let lasting = self.kind != Kind::Stranger || end == 0;
-        LinkSpec { carrier: "cable", priority: self.priority, message: self.message, expect: None, lasting }
+        LinkSpec {
+            carrier: "cable",
+            priority: self.priority,
+            message: self.message,
+            expect: None,
+            miss_limit: None,
+            lasting,
+        }
     }
 
     /// Which end a station is.

@@ -1,4 +1,5 @@
-//! The device through which the host shares memory (ivshmem): the memory, and where there is one, the doorbell.
+//! The devices through which memory is shared (ivshmem), with the host and with others: the memory, and where there is one,
+//! the doorbell.
 
 use crate::{
     arch::{DOORBELL, MESSAGE_ADDRESS},
@@ -13,19 +14,22 @@ const MSIX: u8 = 0x11;
 const MSIX_ON: u32 = 1 << 31;
 const RING: usize = 12;
 
-/// The device.
+/// One device.
 pub struct Ivshmem {
     registers: Window,
-    /// What is shared with the host.
+    /// What is shared.
     pub memory: Window,
-    /// Whether the host can be rung and rings us.
+    /// Whether others can be rung and ring us.
     pub doorbell: bool,
 }
 
 impl Ivshmem {
-    /// Finds it and sets it up. `None` where there is none, or its windows are not where they can be used.
-    pub fn find() -> Option<Ivshmem> {
-        let function = pci::find(VENDOR, DEVICE)?;
+    /// Finds all and sets them up, but those whose windows are not where they can be used.
+    pub fn all() -> impl Iterator<Item = Ivshmem> {
+        pci::find(VENDOR, DEVICE).filter_map(Ivshmem::start)
+    }
+
+    fn start(function: pci::Function) -> Option<Ivshmem> {
         let (registers, memory) = (function.window(0)?, function.window(2)?);
         let capability = function.capability(MSIX);
         let table = capability.and_then(|at| {

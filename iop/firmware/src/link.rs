@@ -1,17 +1,24 @@
-//! The board in the shared memory, and the ring ends on it.
+//! The board in the memory shared with the host, the memory shared with others of its kind, and the ring ends on them.
 
 use crate::{ivshmem::Ivshmem, sys::Window};
 use alloc::{boxed::Box, rc::Rc};
 use fabric_ring::Memory;
 use iop_node::{
-    Bell, Config, Ends, Stack, Station,
-    board::{self, BELL_RING, BELL_STATE, BoardError, HOST, Page, State},
+    Bell, Bus, Config, Ends, Neighbours, Stack, Station,
+    board::{self, BELL_RING, BELL_STATE, BoardError, HOST, Page, Place, State},
+    bus,
 };
 use messenger_core::Time;
 
-/// The first page of the shared memory.
+/// The first page of a shared memory.
 #[derive(Clone, Copy)]
 pub struct FirstPage(Window);
+
+impl FirstPage {
+    fn of(device: &Ivshmem) -> Option<FirstPage> {
+        device.memory.part(0, board::PAGE).map(FirstPage)
+    }
+}
 
 impl Page for FirstPage {
     fn read(&self, at: usize) -> u32 {
@@ -23,17 +30,49 @@ impl Page for FirstPage {
     }
 }
 
-/// The host's bell.
-pub struct HostBell(Rc<Ivshmem>);
+/// The bell of another party on a memory.
+pub struct PartyBell {
+    device: Rc<Ivshmem>,
+    party: u16,
+    bell: u16,
+}
 
-impl Bell for HostBell {
+impl Bell for PartyBell {
     fn ring(&mut self) {
-        self.0.ring(HOST, BELL_RING);
+        self.device.ring(self.party, self.bell);
     }
 }
 
-/// The stack of this machine.
-pub type Own = Stack<Window, HostBell>;
+/// The memory shared with others of its kind.
+pub struct Shared {
+    device: Rc<Ivshmem>,
+    page: FirstPage,
+}
+
+impl Page for Shared {
+    fn read(&self, at: usize) -> u32 {
+        self.page.read(at)
+    }
+
+    fn write(&self, at: usize, word: u32) {
+        self.page.write(at, word);
+    }
+}
+
+impl Bus<Window, PartyBell> for Shared {
+    fn memory(&self, place: &Place) -> Option<Window> {
+        self.device.memory.part(place.at, place.len)
+    }
+
+    fn bell(&self, slot: u8) -> PartyBell {
+        PartyBell { device: self.device.clone(), party: u16::from(slot), bell: 0 }
+    }
+}
+
+/// The stack of this machine, and those it meets without the host.
+pub type Own = Stack<Window, PartyBell>;
+/// See [`Own`].
+pub type Others = Neighbours<Window, PartyBell, Shared>;
 
 /// The board.
 pub struct Board {
@@ -42,18 +81,36 @@ pub struct Board {
     pub page: FirstPage,
 }
 
-impl Board {
-    /// On the shared memory of a device. Says at once that the image runs.
-    pub fn new(device: Ivshmem) -> Option<Board> {
-        let page = FirstPage(device.memory.part(0, board::PAGE)?);
-        let board = Board { device: Rc::new(device), page };
-        board.say(State::Booting);
-        Some(board)
+/// The board, and the memory shared with others where there is one. The first words of each memory tell which it is. Says on the board
+/// at once that the image runs.
+pub fn find() -> Option<(Board, Option<Others>)> {
+    let (mut own, mut others) = (None, None);
+    for device in Ivshmem::all() {
+        let Some(page) = FirstPage::of(&device) else { continue };
+        let device = Rc::new(device);
+        match [page.read(0), page.read(4)] {
+            board::MAGIC => own = own.or(Some(Board { device, page })),
+            bus::MAGIC => {
+                let layout = bus::Layout::read(&page, device.memory.len()).ok();
+                others = others.or(layout.map(|layout| Neighbours::new(Shared { device, page }, layout)));
+            }
+            _ => {}
+        }
     }
+    let own = own?;
+    own.say(State::Booting);
+    Some((own, others))
+}
 
+impl Board {
     /// Says how the processor is, and rings the host.
     pub fn say(&self, state: State) {
         board::set_state(&self.page, state);
+        self.device.ring(HOST, BELL_STATE);
+    }
+
+    /// Rings the host to look at the page.
+    pub fn ring(&self) {
         self.device.ring(HOST, BELL_STATE);
     }
 
@@ -72,9 +129,10 @@ impl Board {
     pub fn join(&self, now: Time) -> Result<Own, Box<dyn core::error::Error>> {
         let (layout, text) = board::read(&self.page, self.device.memory.len())?;
         let config = Config::parse(&text)?;
-        let part = |p: &board::Place| self.device.memory.part(p.at, p.len).ok_or(BoardError::Rings);
+        let part = |p: &Place| self.device.memory.part(p.at, p.len).ok_or(BoardError::Rings);
         let theirs = layout.to.iter().map(part).collect::<Result<alloc::vec::Vec<_>, _>>()?;
-        let ends = Ends::new(part(&layout.from)?, theirs, HostBell(self.device.clone()))?;
+        let bell = PartyBell { device: self.device.clone(), party: HOST, bell: BELL_RING };
+        let ends = Ends::new(part(&layout.from)?, theirs, bell)?;
         let mut station = Station::new(config, now);
         station.join(now, ends);
         Ok(Stack::new(station, now))

@@ -21,8 +21,8 @@ use alloc::{boxed::Box, format};
 use arch::Interrupts;
 use clock::Clock;
 use core::{fmt::Write, panic::PanicInfo, time::Duration};
-use iop_node::{Machine, board};
-use link::Board;
+use iop_node::{Machine, board, ports::requests::Fault};
+use link::{Board, Others};
 
 /// Writes a line on the console.
 macro_rules! say {
@@ -43,27 +43,50 @@ const IDLE_TURNS: u32 = 4;
 fn run() -> ! {
     sys::start_heap();
     let (interrupts, clock) = arch::start();
-    let Some(board) = ivshmem::Ivshmem::find().and_then(Board::new) else {
+    let Some((board, others)) = link::find() else {
         panic!("there is no shared memory (ivshmem) on this machine");
     };
     let board: &'static Board = Box::leak(Box::new(board));
     sys::keep_for_last_words(board);
-    match serve(board, &interrupts, clock) {
+    match serve(board, others, &interrupts, clock) {
         Ok(()) => panic!("the host left the rings"),
         Err(error) => panic!("{error}"),
     }
 }
 
-fn serve(board: &Board, interrupts: &Interrupts, clock: Clock) -> Result<(), Box<dyn core::error::Error>> {
+fn serve(
+    board: &Board,
+    mut others: Option<Others>,
+    interrupts: &Interrupts,
+    clock: Clock,
+) -> Result<(), Box<dyn core::error::Error>> {
     let mut stack = board.join(clock.now())?;
     let config = stack.station().config();
     say!("node {} (id {}) of fabric {} is ready after {}", config.name, config.id, config.fabric, clock.now());
     board.say(board::State::Ready);
     let machine = || Machine { kind: format!("bare {}, no operating system", arch::NAME), memory: sys::heap_used() };
-    let mut idle = 0;
+    let (mut idle, mut gone) = (0, false);
     while !stack.station().is_lost() {
         board::beat(&board.page);
-        if stack.handle(clock.now(), machine) {
+        let now = clock.now();
+        let mut worked = others.as_mut().is_some_and(|all| all.handle(now, stack.station_mut(), &board.page));
+        if worked {
+            board.ring();
+        }
+        worked |= stack.handle(now, machine);
+        board::set_pulse(&board.page, stack.pulse());
+        match stack.fault() {
+            Some(Fault::Panic) => panic!("somebody wanted it to"),
+            Some(Fault::Spin) => loop {
+                core::hint::spin_loop();
+            },
+            None => {}
+        }
+        if !gone && others.as_ref().is_some_and(Others::is_to_go) && stack.finish(clock.now()) {
+            gone = true;
+            board.say(board::State::Quiesced);
+        }
+        if worked {
             idle = 0;
             continue;
         }

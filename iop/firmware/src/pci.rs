@@ -17,11 +17,11 @@ const CAPABILITIES: u8 = 0x34;
 /// Memory windows answer, and the device may write messages.
 const MEMORY_AND_MASTER: u32 = 0b110;
 
-/// The first function 0 with this vendor and device number. Buses behind bridges are looked at too.
-pub fn find(vendor: u16, device: u16) -> Option<Function> {
+/// Every function 0 with this vendor and device number. Buses behind bridges are looked at too.
+pub fn find(vendor: u16, device: u16) -> impl Iterator<Item = Function> {
     let wanted = u32::from(device) << 16 | u32::from(vendor);
     let all = (0..=u8::MAX).flat_map(|bus| (0..32).map(move |device| Function { bus, device }));
-    all.into_iter().find(|f| f.read(0) == wanted)
+    all.filter(move |f| f.read(0) == wanted)
 }
 
 impl Function {

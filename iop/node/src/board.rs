@@ -9,7 +9,10 @@
 //! | 12 | rings | host | how many rings the I/O processor reads, 1 to [`LANES_MOST`] |
 //! | 16 | state | processor | see [`State`] |
 //! | 20 | beats | processor | counts up while its loop turns |
+//! | 24 | seen | processor | see [`crate::table`] |
 //! | 32 | places | host | where the ring that the processor writes lies and how long it is, then the same of each it reads |
+//! | 512 | table | host | see [`crate::table`] |
+//! | 768 | pulse | processor | see [`set_pulse`]: two words |
 //! | 1020 | length | host | bytes of the configuration |
 //! | 1024 | configuration | host | text, see [`crate::Config`] |
 //! | 3068 | length | processor | bytes of its last words |
@@ -48,6 +51,8 @@ const RINGS_AT: usize = 12;
 const STATE_AT: usize = 16;
 const BEATS_AT: usize = 20;
 const PLACES_AT: usize = 32;
+/// Where the probe's counts stand.
+pub const PULSE_AT: usize = 768;
 const CONFIG_AT: usize = 1024;
 const WORDS_AT: usize = 3072;
 
@@ -66,6 +71,8 @@ pub enum State {
     Ready,
     /// It stopped by itself; its last words say why.
     Panicked,
+    /// It was told to go, takes nothing new and has nothing under way.
+    Quiesced,
     /// Something else: a later version, or garbage.
     Other(u32),
 }
@@ -77,6 +84,7 @@ impl State {
             State::Booting => 1,
             State::Ready => 2,
             State::Panicked => 3,
+            State::Quiesced => 4,
             State::Other(word) => word,
         }
     }
@@ -87,6 +95,7 @@ impl State {
             1 => State::Booting,
             2 => State::Ready,
             3 => State::Panicked,
+            4 => State::Quiesced,
             other => State::Other(other),
         }
     }
@@ -236,6 +245,17 @@ pub fn beat(page: &impl Page) {
 /// How many turns the processor's loop has made.
 pub fn beats(page: &impl Page) -> u32 {
     page.read(BEATS_AT)
+}
+
+/// Says what its probe has counted: echo requests by frames that were answered, and requests by messages.
+pub fn set_pulse(page: &impl Page, counts: [u32; 2]) {
+    page.write(PULSE_AT, counts[0]);
+    page.write(PULSE_AT + 4, counts[1]);
+}
+
+/// What its probe has counted.
+pub fn pulse(page: &impl Page) -> [u32; 2] {
+    [page.read(PULSE_AT), page.read(PULSE_AT + 4)]
 }
 
 /// Leaves last words, cut where they are too long.

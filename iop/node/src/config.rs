@@ -27,6 +27,8 @@ pub struct Config {
     pub miss_limit: u32,
     /// MTU of its interface in bytes.
     pub mtu: u32,
+    /// Whoever asks for it may have it fail: a trial, never set otherwise.
+    pub faults: bool,
     /// Its addresses and the lengths of their prefixes.
     pub addresses: Vec<(IpAddr, u8)>,
 }
@@ -73,6 +75,9 @@ impl Config {
             self.miss_limit,
             self.mtu
         );
+        if self.faults {
+            text.push_str("faults 1\n");
+        }
         for (ip, prefix) in &self.addresses {
             text.push_str(&format!("address {ip}/{prefix}\n"));
         }
@@ -98,6 +103,7 @@ impl Config {
             interval: Duration::from_millis(interval),
             miss_limit: one(text, "miss_limit")?,
             mtu,
+            faults: values(text, "faults").next() == Some("1"),
             addresses: addresses.ok_or(ConfigError::Value("address".into()))?,
         })
     }
@@ -161,13 +167,16 @@ pub(crate) mod tests {
             interval: Duration::from_millis(500),
             miss_limit: 4,
             mtu: 1500,
+            faults: false,
             addresses: [(IpAddr::from([10, 77, 0, id as u8]), 16), ("fd4d::9".parse().unwrap(), 64)].into(),
         }
     }
 
     #[test]
     fn survives_the_text_and_skips_what_is_new() {
-        let config = config(9, "io1");
+        let mut config = config(9, "io1");
+        assert!(!Config::parse(&config.emit()).unwrap().faults);
+        config.faults = true;
         assert_eq!(Config::parse(&(config.emit() + "colour green\n\nnonsense\n")), Ok(config));
     }
 

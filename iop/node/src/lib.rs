@@ -2,7 +2,8 @@
 //!
 //! It joins the rooms that do not know each other, as the daemon does where there is an operating system: `fabric-ring`
 //! carries, `messenger-core` concludes, `minet` decides on frames, smoltcp is the network stack. [`Station`] is the node
-//! and its interface, [`Stack`] the TCP/IP on it with its services, [`board`] the memory it shares with its host.
+//! and its interface, [`Stack`] the TCP/IP on it with its services, [`ports`] what it
+//! serves by messages, [`board`] the memory it shares with its host.
 //!
 //! It has no clock, interrupt or device: time is an argument, memory and doorbells are the caller's, which is a bare
 //! machine or a process.
@@ -14,17 +15,23 @@ extern crate alloc;
 extern crate std;
 
 pub mod board;
+pub mod bus;
 mod config;
 mod device;
 mod ends;
 mod introductions;
+mod neighbours;
+pub mod ports;
+mod probe;
 mod services;
 mod stack;
 mod station;
+pub mod table;
 #[cfg(test)]
 mod tests;
 
 pub use config::{Config, ConfigError};
 pub use ends::{Bell, Ends};
+pub use neighbours::{Bus, Neighbours};
 pub use stack::{Machine, Stack};
 pub use station::Station;

@@ -4,7 +4,9 @@ use crate::{
     Station,
     device::Port,
     ends::Bell,
-    services::{Services, Status},
+    ports::{Ports, requests::Fault},
+    probe::Probe,
+    services::{Facts, Services},
 };
 use alloc::{string::String, vec::Vec};
 use core::net::IpAddr;
@@ -31,6 +33,8 @@ pub struct Stack<M, B> {
     interface: Interface,
     sockets: SocketSet<'static>,
     services: Services,
+    ports: Ports,
+    probe: Probe,
     started: Time,
 }
 
@@ -51,7 +55,9 @@ impl<M: Memory + 'static, B: Bell + 'static> Stack<M, B> {
         });
         let mut sockets = SocketSet::new(Vec::new());
         let services = Services::new(&mut sockets);
-        Stack { station, interface, sockets, services, started: now }
+        let ports = Ports::open(&mut station, now);
+        let probe = Probe::new(&mut sockets);
+        Stack { station, interface, sockets, services, ports, probe, started: now }
     }
 
     /// The station.
@@ -59,15 +65,47 @@ impl<M: Memory + 'static, B: Bell + 'static> Stack<M, B> {
         &self.station
     }
 
+    /// The station, to have it meet others.
+    pub const fn station_mut(&mut self) -> &mut Station<M, B> {
+        &mut self.station
+    }
+
+    /// What the probe counted: echo requests by frames that were answered, and requests by messages.
+    pub const fn pulse(&self) -> [u32; 2] {
+        self.probe.answered()
+    }
+
+    /// How it is to fail now, if somebody wanted that.
+    pub const fn fault(&self) -> Option<Fault> {
+        self.ports.fault()
+    }
+
+    /// Takes no new messages any more. Whether none are under way either.
+    pub fn finish(&mut self, now: Time) -> bool {
+        let done = self.ports.finish(&mut self.station, now);
+        self.station.follow_up();
+        done
+    }
+
     /// Does what there is to do; whether there may be more at once.
-    pub fn handle(&mut self, now: Time, machine: impl FnOnce() -> Machine) -> bool {
+    pub fn handle(&mut self, now: Time, machine: impl Fn() -> Machine) -> bool {
         self.station.disarm();
         let mut worked = self.station.handle(now);
         let mut port = Port { station: &mut self.station, now };
         worked |= self.interface.poll(instant(now), &mut port, &mut self.sockets)
             == smoltcp::iface::PollResult::SocketStateChanged;
-        let status = Status { station: &self.station, now, started: self.started, machine };
-        if self.services.handle(&mut self.sockets, status) {
+        let facts = Facts { now, started: self.started, machine: &machine };
+        if self.ports.handle(&mut self.station, now, &facts, &mut self.probe) {
+            worked = true;
+            self.station.follow_up();
+        }
+        if self.probe.handle(now, &mut self.station, &mut self.sockets) {
+            worked = true;
+            self.station.follow_up();
+            let mut port = Port { station: &mut self.station, now };
+            self.interface.poll(instant(now), &mut port, &mut self.sockets);
+        }
+        if self.services.handle(&mut self.sockets, &self.station, &facts) {
             worked = true;
             let mut port = Port { station: &mut self.station, now };
             self.interface.poll(instant(now), &mut port, &mut self.sockets);
@@ -86,7 +124,7 @@ impl<M: Memory + 'static, B: Bell + 'static> Stack<M, B> {
         let stack = self.interface.poll_at(instant(now), &self.sockets);
         let stack =
             stack.map(|at| Time::from_nanos(u64::try_from(at.total_micros()).unwrap_or(0).saturating_mul(1000)));
-        [stack, self.station.poll_timeout()].into_iter().flatten().min()
+        [stack, self.station.poll_timeout(), self.probe.poll_timeout()].into_iter().flatten().min()
     }
 }
 

@@ -9,7 +9,7 @@ use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
 use core::net::IpAddr;
 use fabric_ring::{Memory, View};
 use messenger_core::{
-    Event, LinkId, LinkSpec, Node, NodeId, SegmentId, Time,
+    Event, Exchange, Limits, LinkId, LinkSpec, Node, NodeId, SegmentId, Time,
     wire::{Attachment, Flags, Header, Kind, Slice},
 };
 use minet::{
@@ -25,6 +25,20 @@ const OFFLOADS: Offloads = Offloads::CSUM.with(Offloads::TSO4).with(Offloads::TS
 const PRIORITY: u8 = 10;
 /// The longest message, as on the daemon's side.
 const MESSAGE_MOST: usize = 72 << 10;
+
+/// What the node holds at the most: it has a few MiB of memory.
+const LIMITS: Limits = Limits {
+    ports: 64,
+    paths: 128,
+    tickets: 512,
+    watches: 16,
+    statics: 16,
+    targets: 64,
+    message: 128 << 10,
+    queue: 512 << 10,
+    answers: 512 << 10,
+    asks: 512,
+};
 
 /// A node with its interface.
 pub struct Station<M, B> {
@@ -52,7 +66,7 @@ struct Way<M, B> {
 impl<M: Memory, B: Bell> Station<M, B> {
     /// A node without peers.
     pub fn new(config: Config, now: Time) -> Station<M, B> {
-        let mut node = Node::new(config.node(OFFLOADS.bits()), now);
+        let mut node = Node::with_limits(config.node(OFFLOADS.bits()), LIMITS, now);
         let segment = SegmentId::from_name(&config.segment);
         node.set_attachments(now, vec![attachment(&config, segment)]);
         let largest = VirtioNet::LEN + config.frame() as usize;
@@ -72,13 +86,36 @@ impl<M: Memory, B: Bell> Station<M, B> {
         station
     }
 
-    /// Links up with a peer.
-    pub fn join(&mut self, now: Time, ends: Ends<M, B>) {
+    /// Links up with a peer; the link's number.
+    pub fn join(&mut self, now: Time, ends: Ends<M, B>) -> LinkId {
         let message = ends.message_most().min(MESSAGE_MOST) as u32;
-        let spec = LinkSpec { carrier: "shm", priority: PRIORITY, message, expect: None, lasting: true };
+        let spec =
+            LinkSpec { carrier: "shm", priority: PRIORITY, message, expect: None, miss_limit: None, lasting: true };
         let link = self.node.open_link(now, spec);
         self.ways.push(Way { ends, link, told: (0, 0) });
         self.follow_up();
+        link
+    }
+
+    /// Ends the link with a peer that is gone, or whose rings are broken.
+    pub fn leave(&mut self, now: Time, link: LinkId) {
+        self.node.close_link(now, link, messenger_core::Reason::CarrierLost);
+        self.ways.retain(|way| way.link != link);
+        self.follow_up();
+        self.publish();
+    }
+
+    /// Whether a link's rings are broken.
+    pub fn is_broken(&self, link: LinkId) -> bool {
+        self.ways.iter().any(|way| way.link == link && way.ends.is_broken())
+    }
+
+    /// Whether a member is sent new messages; it is unless somebody says otherwise.
+    pub fn set_enabled(&mut self, member: NodeId, enabled: bool) {
+        match enabled {
+            true => self.exchange().enable_node(member),
+            false => self.exchange().quiesce_node(member),
+        }
     }
 
     /// What it was told.
@@ -89,6 +126,11 @@ impl<M: Memory, B: Bell> Station<M, B> {
     /// Its core.
     pub const fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// Its ports, for commands; what follows from them is sent by [`Station::follow_up`].
+    pub(crate) fn exchange(&mut self) -> &mut Exchange {
+        self.node.exchange_mut()
     }
 
     /// What it counted.
@@ -269,11 +311,13 @@ impl<M: Memory, B: Bell> Station<M, B> {
     }
 
     /// Sends what the core has to say, and publishes what changed.
-    fn follow_up(&mut self) {
-        while let Some(transmit) = self.node.poll_transmit() {
-            if let Some(way) = self.ways.iter_mut().find(|w| w.link == transmit.link) {
+    pub(crate) fn follow_up(&mut self) {
+        while let Some((head, payload)) = self.node.poll_gather() {
+            if let Some(way) = self.ways.iter_mut().find(|w| w.link == head.link) {
+                let pieces = payload.chunks();
+                let views: Vec<View<'_>> = [&head.bytes[..]].into_iter().chain(pieces).map(View::from).collect();
                 // What does not fit is lost, as on any carrier; the core says it again.
-                way.ends.send(&[View::from(&transmit.bytes[..])]);
+                way.ends.send(&views);
             }
         }
         let mut changed = false;

@@ -23,17 +23,17 @@ fn ring() -> Ring {
     (Producer::offer(memory.clone(), RING).unwrap(), Consumer::join(memory).unwrap())
 }
 
-struct World {
-    now: Time,
-    stack: Stack<Heap, Bell>,
-    client: Station<Heap, Bell>,
+pub(crate) struct World {
+    pub(crate) now: Time,
+    pub(crate) stack: Stack<Heap, Bell>,
+    pub(crate) client: Station<Heap, Bell>,
     interface: Interface,
     sockets: SocketSet<'static>,
     rung: Rc<Cell<u32>>,
 }
 
 /// The stack is node 9, the client node 1.
-fn world(change: impl Fn(&mut Config)) -> World {
+pub(crate) fn world(change: impl Fn(&mut Config)) -> World {
     let now = Time::from_millis(5);
     let ((to, reads), (from, heard)) = (ring(), ring());
     let rung = Rc::new(Cell::new(0));
@@ -72,7 +72,7 @@ impl World {
         self.client.flush();
     }
 
-    fn until(&mut self, what: &str, mut done: impl FnMut(&mut World) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&mut World) -> bool) {
         for _ in 0..5_000 {
             if done(self) {
                 return;
@@ -82,7 +82,7 @@ impl World {
         panic!("never: {what}; {:?}", self.stack.station().counters().drops().filter(|d| d.1 > 0).collect::<Vec<_>>());
     }
 
-    fn meet(&mut self) {
+    pub(crate) fn meet(&mut self) {
         self.until("both are members", |w| {
             w.client.node().members().count() == 2 && w.stack.station().node().members().count() == 2
         });

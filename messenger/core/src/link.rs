@@ -93,6 +93,8 @@ pub struct LinkSpec {
     pub message: u32,
     /// The node that must be at the other end, and its name, if only one may.
     pub expect: Option<(NodeId, Name)>,
+    /// The link is silent after so many of the peer's intervals; `None`: the node's own limit.
+    pub miss_limit: Option<u32>,
     /// Greets again for ever; otherwise the link is closed when it goes down or was not greeted within five seconds.
     pub lasting: bool,
 }
@@ -277,7 +279,11 @@ impl Link {
     /// When silence means the end.
     fn deadline(&self, me: &Identity) -> Option<Time> {
         let peer = self.peer.as_ref().filter(|_| self.is_live())?;
-        Some(self.last_heard + peer.interval * me.miss_limit)
+        Some(self.last_heard + peer.interval * self.miss_limit(me))
+    }
+
+    fn miss_limit(&self, me: &Identity) -> u32 {
+        self.spec.miss_limit.map_or(me.miss_limit, |limit| limit.max(1))
     }
 
     pub(crate) fn timeout(&self, me: &Identity) -> Option<Time> {
@@ -338,7 +344,7 @@ impl Link {
     /// This node itself was asleep: the silence was its own.
     pub(crate) fn forgive(&mut self, now: Time, me: &Identity) {
         if let Some(peer) = &self.peer {
-            let tolerated = peer.interval * me.miss_limit.saturating_sub(1);
+            let tolerated = peer.interval * self.miss_limit(me).saturating_sub(1);
             let floor = Time::from_nanos(now.as_nanos().saturating_sub(tolerated.as_nanos() as u64));
             self.last_heard = self.last_heard.max(floor);
         }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use address::Cidr;
-pub use iop::{IOP_IMAGE, Iop};
+pub use iop::{IOP_IMAGE, IOPS, Iop};
 pub use media::{Ether, Serial, SerialArg};
 pub use trust::{STATE_DIR, TrustConfig};
 
@@ -516,5 +516,7 @@ mod tests {
         assert!(error("name='a'\n[[segment]]\n[[segment]]").contains("of its own"));
         assert!(error("name='a'\n[[iop]]\nname='a'").contains("of its own"));
         assert!(error("name='a'\n[[iop]]\nid=3").contains("iop.name"));
+        assert!(error("name='a'\n[[iop]]\nname='x'\nmiss_limit=1").contains("iop.miss_limit"));
+        assert!(error("name='a'\n[[iop]]\nname='x'\nheartbeat_ms=0").contains("iop.heartbeat_ms"));
     }
 }

@@ -3,9 +3,9 @@
 mod page;
 mod stream;
 
-use crate::Machine;
+use crate::{Bell, Station};
 use alloc::vec;
-
+use fabric_ring::Memory;
 use page::Page;
 use smoltcp::{
     iface::{SocketHandle, SocketSet},
@@ -14,7 +14,7 @@ use smoltcp::{
 };
 use stream::{Stream, Work};
 
-pub(crate) use page::Status;
+pub(crate) use page::Facts;
 
 const ECHO: u16 = 7;
 const DISCARD: u16 = 9;
@@ -50,22 +50,18 @@ impl Services {
     }
 
     /// Serves all; whether anything was done.
-    pub(crate) fn handle<M, B, F: FnOnce() -> Machine>(
+    pub(crate) fn handle<M: Memory, B: Bell>(
         &mut self,
         sockets: &mut SocketSet<'static>,
-        status: Status<'_, M, B, F>,
-    ) -> bool
-    where
-        M: fabric_ring::Memory,
-        B: crate::Bell,
-    {
+        station: &Station<M, B>,
+        facts: &Facts<'_>,
+    ) -> bool {
         let mut worked = false;
         for stream in &mut self.streams {
             worked |= stream.handle(sockets.get_mut(stream.socket()));
         }
-        let mut status = Some(status);
         for page in &mut self.pages {
-            worked |= page.handle(sockets.get_mut(page.socket()), || status.take().map(Status::text));
+            worked |= page.handle(sockets.get_mut(page.socket()), || facts.page(station));
         }
         worked | echo(sockets.get_mut(self.datagrams))
     }

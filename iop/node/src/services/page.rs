@@ -13,12 +13,11 @@ use smoltcp::{
 /// The longest request head that is read, in bytes.
 const REQUEST_MOST: usize = 4096;
 
-/// What the page tells of.
-pub(crate) struct Status<'a, M, B, F> {
-    pub(crate) station: &'a Station<M, B>,
+/// What the page tells beside what the station knows.
+pub(crate) struct Facts<'a> {
     pub(crate) now: Time,
     pub(crate) started: Time,
-    pub(crate) machine: F,
+    pub(crate) machine: &'a dyn Fn() -> Machine,
 }
 
 /// One place for a connection.
@@ -40,7 +39,7 @@ impl Page {
     }
 
     /// Serves it; whether anything was done.
-    pub(super) fn handle(&mut self, socket: &mut Socket<'_>, text: impl FnOnce() -> Option<String>) -> bool {
+    pub(super) fn handle(&mut self, socket: &mut Socket<'_>, text: impl FnOnce() -> String) -> bool {
         if listen(socket, self.port) {
             self.request.clear();
             self.answer = None;
@@ -55,11 +54,7 @@ impl Page {
             });
             worked |= took.is_ok_and(|n| n > 0);
             if self.request.windows(4).any(|w| w == b"\r\n\r\n") || self.request.len() > REQUEST_MOST {
-                // Another connection got this round's text: the next round has another.
-                match answer(&self.request, text) {
-                    Some(answer) => self.answer = Some(answer),
-                    None => return worked,
-                }
+                self.answer = Some(answer(&self.request, text));
                 break;
             }
         }
@@ -80,11 +75,11 @@ impl Page {
     }
 }
 
-fn answer(request: &[u8], text: impl FnOnce() -> Option<String>) -> Option<Vec<u8>> {
+fn answer(request: &[u8], text: impl FnOnce() -> String) -> Vec<u8> {
     let line = request.split(|b| *b == b'\r').next().unwrap_or_default();
     let (status, body) = match line.split(|b| *b == b' ').collect::<Vec<_>>()[..] {
         _ if request.len() > REQUEST_MOST => ("431 Request Header Fields Too Large", String::new()),
-        [b"GET", b"/", version] if version.starts_with(b"HTTP/1.") => ("200 OK", text()?),
+        [b"GET", b"/", version] if version.starts_with(b"HTTP/1.") => ("200 OK", text()),
         [b"GET", _, version] if version.starts_with(b"HTTP/1.") => ("404 Not Found", "only / is here\n".into()),
         [_, _, version] if version.starts_with(b"HTTP/1.") => ("405 Method Not Allowed", "only GET is served\n".into()),
         _ => ("400 Bad Request", String::new()),
@@ -93,13 +88,13 @@ fn answer(request: &[u8], text: impl FnOnce() -> Option<String>) -> Option<Vec<u
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    Some([head.as_bytes(), body.as_bytes()].concat())
+    [head.as_bytes(), body.as_bytes()].concat()
 }
 
-impl<M: Memory, B: Bell, F: FnOnce() -> Machine> Status<'_, M, B, F> {
+impl Facts<'_> {
     /// The page.
-    pub(super) fn text(self) -> String {
-        let Status { station, now, started, machine } = self;
+    pub(crate) fn page<M: Memory, B: Bell>(&self, station: &Station<M, B>) -> String {
+        let Facts { now, started, machine } = self;
         let (config, node, machine) = (station.config(), station.node(), machine());
         let mut text = format!(
             "node {} (id {}) of fabric {}, segment {}\n{}\nup {} ms, incarnation {}, MAC {}, MTU {}\nmemory {} of {} bytes\n",
@@ -108,7 +103,7 @@ impl<M: Memory, B: Bell, F: FnOnce() -> Machine> Status<'_, M, B, F> {
             config.fabric,
             config.segment,
             machine.kind,
-            now.since(started).as_millis(),
+            now.since(*started).as_millis(),
             config.incarnation,
             Mac::of(config.id),
             config.mtu,

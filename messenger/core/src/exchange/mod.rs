@@ -120,6 +120,8 @@ pub struct Exchange {
     pub(crate) watches: Table<Watch>,
     pub(crate) book: Book,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
+    /// Nodes that are sent nothing new.
+    pub(crate) quiesced: BTreeSet<NodeId>,
     /// Peers to whom there may be something to send.
     ready: BTreeSet<NodeId>,
     /// Who was served last.
@@ -173,6 +175,7 @@ impl Exchange {
             watches: Table::new(limits.watches, NEAR_THE_END, u32::MAX),
             book: Book::new(me),
             peers: BTreeMap::new(),
+            quiesced: BTreeSet::new(),
             ready: BTreeSet::new(),
             served: None,
             epochs: NEAR_THE_END,
@@ -198,6 +201,29 @@ impl Exchange {
     pub fn traffic(&self) -> Traffic {
         let resent: u64 = self.peers.values().map(|p| p.sender.repeated).sum();
         Traffic { resent: self.counts.resent + resent, ..self.counts }
+    }
+
+    /// Sends a node nothing new from now on: what is for it is refused with [`Code::Quiesced`], on the spot where it is for
+    /// nobody else. What is under way finishes. It holds for all lives of the node, until [`Exchange::enable_node`].
+    pub fn quiesce_node(&mut self, node: NodeId) {
+        self.quiesced.insert(node);
+    }
+
+    /// Takes [`Exchange::quiesce_node`] back.
+    pub fn enable_node(&mut self, node: NodeId) {
+        self.quiesced.remove(&node);
+    }
+
+    /// Nodes that are sent nothing new.
+    pub fn quiesced_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.quiesced.iter().copied()
+    }
+
+    /// Whether nothing is under way between this node and another: nobody waits for it, it waits for nobody, and it has
+    /// acknowledged all.
+    pub fn is_idle(&self, node: NodeId) -> bool {
+        let idle = |peer: &Peer| peer.waiting.is_empty() && peer.asks.is_empty() && (!peer.up || peer.sender.is_done());
+        self.peers.get(&node).is_none_or(idle)
     }
 
     /// Notes the time, and refuses everything when the node is closed.

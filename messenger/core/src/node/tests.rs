@@ -45,7 +45,7 @@ impl World {
     }
 
     pub(crate) fn connect(&mut self, a: usize, b: usize, priority: u8) -> usize {
-        let spec = LinkSpec { carrier: "cable", priority, message: 600, expect: None, lasting: true };
+        let spec = LinkSpec { carrier: "cable", priority, message: 600, expect: None, miss_limit: None, lasting: true };
         let ends = [a, b].map(|n| (n - 1, self.nodes[n - 1].open_link(self.now, spec.clone())));
         self.cables.push(Cable { ends, cut: false });
         self.cables.len() - 1
@@ -411,10 +411,30 @@ fn a_node_that_slept_does_not_blame_its_peers() {
     assert!(w.seen.iter().all(|(_, e)| !matches!(e, Event::LinkDown { .. })), "{:?}", w.seen);
 }
 
+/// A link may be less patient than its node: silence ends it after its own limit of the peer's intervals, and not before.
+#[test]
+fn a_link_has_a_patience_of_its_own() {
+    for (limit, intervals) in [(None, 4), (Some(2), 2), (Some(3), 3), (Some(0), 1)] {
+        let mut w = World::new(2);
+        let spec =
+            LinkSpec { carrier: "cable", priority: 1, message: 600, expect: None, miss_limit: limit, lasting: true };
+        let ends = [0, 1].map(|n| (n, w.nodes[n].open_link(w.now, spec.clone())));
+        w.cables.push(Cable { ends, cut: false });
+        w.run(Duration::from_secs(2));
+        w.cables[0].cut = true;
+        let heard = w.nodes[0].link(ends[0].1).unwrap().last_heard;
+        while w.nodes[0].link(ends[0].1).unwrap().is_live() {
+            w.run(Duration::from_millis(10));
+        }
+        let silent = w.now.since(heard).as_millis() as i64;
+        assert!((silent - intervals * 500).abs() <= 20, "{limit:?}: {silent} ms");
+    }
+}
+
 #[test]
 fn another_major_version_is_answered_and_counted() {
     let mut w = World::new(1);
-    let spec = LinkSpec { carrier: "cable", priority: 1, message: 600, expect: None, lasting: false };
+    let spec = LinkSpec { carrier: "cable", priority: 1, message: 600, expect: None, miss_limit: None, lasting: false };
     let link = w.nodes[0].open_link(w.now, spec);
     while w.nodes[0].poll_transmit().is_some() {}
     let mut hello = vec![0x92; 40];

@@ -31,7 +31,7 @@ impl Exchange {
     /// Sends a message to whom a path means now. Refusals, with nothing sent: [`Code::BadHandle`], [`Code::NotFound`],
     /// [`Code::Quiesced`], [`Code::Closing`], [`Code::TooLarge`] (detail: the most bytes), [`Code::NoSpace`] (detail: how many
     /// targets there are), [`Code::Exhausted`] (tickets), [`Code::WouldBlock`] (every target's queue is full; of some
-    /// only, their slots say so).
+    /// only, their slots say so; [`Code::Quiesced`] likewise, see [`Exchange::quiesce_node`]).
     pub fn send(&mut self, now: Time, path: PathId, message: &Message) -> Result<Sent, Status> {
         self.send_as(now, path, message, None)
     }
@@ -120,8 +120,10 @@ impl Exchange {
             .into_iter()
             .map(|(node, port)| (node, port.and_then(|p| self.room(node, message).map(|()| p))))
             .collect();
-        if aims.iter().all(|(_, p)| p.is_err_and(|s| s.code == Code::WouldBlock)) {
-            return Err(Status::new(Code::WouldBlock));
+        for code in [Code::WouldBlock, Code::Quiesced] {
+            if aims.iter().all(|(_, p)| p.is_err_and(|s| s.code == code)) {
+                return Err(code.into());
+            }
         }
         let transaction = if message.receipt || message.response {
             if self.tickets.len() + self.untold >= self.limits.tickets {
@@ -185,6 +187,9 @@ impl Exchange {
     fn room(&self, node: NodeId, message: &Message) -> Result<(), Status> {
         if node == self.me {
             return Ok(());
+        }
+        if self.quiesced.contains(&node) {
+            return Err(Status::new(Code::Quiesced));
         }
         let peer = self.peers.get(&node).filter(|p| p.up).ok_or(Status::new(Code::NodeDown))?;
         let waiting = match message.quality {

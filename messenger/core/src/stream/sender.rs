@@ -60,7 +60,6 @@ struct Part {
 }
 
 impl Lane {
-    #[cfg(test)]
     fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.lost.is_empty() && self.next == self.end
     }
@@ -188,6 +187,11 @@ impl Sender {
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.lanes.iter().all(Lane::is_idle)
+    }
+
+    /// Everything was sent and acknowledged.
+    pub(crate) fn is_done(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.is_idle() && lane.flight.is_empty() && lane.lost.is_empty())
     }
 
     /// The next part, at most `limit` bytes with its head.

@@ -204,12 +204,47 @@ pub struct IopArgs {
 pub enum IopCommand {
     /// Show all
     List(At),
-    /// Start one that is in reset, on hold or faulted
+    /// Show everything about one
+    Show(OneIop),
+    /// Insert one while the node runs, and start it
+    Add(AddIop),
+    /// Take one out in order: what is under way is finished before
+    Remove(OneIop),
+    /// Start one that is in reset, on hold or failed
     Boot(OneIop),
     /// Have one begin anew
     Reset(OneIop),
-    /// Stop one until it is booted again
+    /// Stop one in order until it is booted again
     Hold(OneIop),
+    /// Have nobody send one anything new
+    Quiesce(OneIop),
+    /// Take that back
+    Enable(OneIop),
+    /// Show the latest lines of one's console
+    Console(OneIop),
+    /// Show what happened to one of late
+    Log(OneIop),
+    /// Tell what happens to one as it happens, until it ends
+    Watch(OneIop),
+    /// Show what one counted, as it tells by a message
+    Stats(OneIop),
+}
+
+/// `minet iop add`
+#[derive(Debug, clap::Args)]
+pub struct AddIop {
+    /// Its number [default: computed from the name]
+    #[arg(long)]
+    pub id: Option<u32>,
+    /// The image it runs [default: /usr/lib/minet/iop-x86_64]
+    #[arg(long, env = "MINET_IOP_IMAGE", value_hint = ValueHint::FilePath)]
+    pub image: Option<PathBuf>,
+    /// The program it runs on [default: qemu-system-x86_64]
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub qemu: Option<PathBuf>,
+    /// Its name, and which daemon to ask
+    #[command(flatten)]
+    pub one: OneIop,
 }
 
 /// Which I/O processor.

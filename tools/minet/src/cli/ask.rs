@@ -1,12 +1,12 @@
 //! The sub-commands that ask a daemon.
 
 use super::{
-    args::{At, InviteArgs, IopCommand, Look, OneIop, PingArgs, RevokeArgs, StatsArgs},
+    args::{At, InviteArgs, Look, PingArgs, RevokeArgs, StatsArgs},
     inspect, print, table,
 };
 use crate::control::{
-    Ask, Client, DumpReport, EventsReport, Failure, InviteReport, IopWish, IopsReport, LinksReport, NodesReport,
-    PingReport, PortsReport, Request, RevokeReport, StatsReport, StatusReport, VERSION,
+    Ask, Client, DumpReport, EventsReport, Failure, InviteReport, LinksReport, NodesReport, PingReport, PortsReport,
+    Request, RevokeReport, StatsReport, StatusReport, VERSION,
 };
 use messenger::{Guest, Message, To};
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,7 +15,7 @@ use std::{process::ExitCode, thread, time::Duration};
 /// How long another node has to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-type Answer = Result<ExitCode, Box<dyn std::error::Error>>;
+pub(super) type Answer = Result<ExitCode, Box<dyn std::error::Error>>;
 
 pub(super) fn status(look: &Look) -> Answer {
     look_at::<StatusReport>(look, Ask::Status, table::status)
@@ -45,22 +45,11 @@ pub(super) fn dump(look: &Look) -> Answer {
     look_at::<DumpReport>(look, Ask::Dump, inspect::dump)
 }
 
-pub(super) fn iop(command: &IopCommand) -> Answer {
-    let tell =
-        |OneIop { iop, at }: &OneIop, wish| show::<IopsReport>(at, Ask::Iop { iop: iop.clone(), wish }, table::iops);
-    match command {
-        IopCommand::List(at) => show::<IopsReport>(at, Ask::Iops, table::iops),
-        IopCommand::Boot(one) => tell(one, IopWish::Boot),
-        IopCommand::Reset(one) => tell(one, IopWish::Reset),
-        IopCommand::Hold(one) => tell(one, IopWish::Hold),
-    }
-}
-
-fn connect(at: &At) -> Result<Client, Box<dyn std::error::Error>> {
+pub(super) fn connect(at: &At) -> Result<Client, Box<dyn std::error::Error>> {
     Ok(Client::find(&at.place())?)
 }
 
-fn show<T: DeserializeOwned + Serialize>(at: &At, ask: Ask, human: impl Fn(&T) -> String) -> Answer {
+pub(super) fn show<T: DeserializeOwned + Serialize>(at: &At, ask: Ask, human: impl Fn(&T) -> String) -> Answer {
     let report: T = connect(at)?.ask(ask)?;
     print(&if at.json { json(&report)? } else { human(&report) })?;
     Ok(ExitCode::SUCCESS)
@@ -86,7 +75,7 @@ fn ask_node<T: DeserializeOwned>(at: &At, node: &str, ask: Ask) -> Result<T, Box
     }
 }
 
-fn json(report: &impl Serialize) -> serde_json::Result<String> {
+pub(super) fn json(report: &impl Serialize) -> serde_json::Result<String> {
     serde_json::to_string(report).map(|text| text + "\n")
 }
 

@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod inspect;
+mod iops;
 mod keys;
 mod message_args;
 mod messages;
@@ -61,7 +62,7 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Dump(at) => ask::dump(&at),
         Command::Trace(args) => trace::trace(&args),
         Command::Bcast(args) => messages::send(&args.send()),
-        Command::Iop(iop) => ask::iop(&iop.command),
+        Command::Iop(iop) => iops::run(&iop.command),
         Command::Ping(ping) => ask::ping(&ping),
         Command::Send(send) => messages::send(&send),
         Command::Call(call) => messages::call(&call),

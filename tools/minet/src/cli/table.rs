@@ -1,7 +1,8 @@
 //! Tables for people.
 
 use crate::control::{
-    self, EventsReport, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport, StatusReport,
+    self, EventsReport, IopReport, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport,
+    StatusReport,
 };
 use std::fmt::Write;
 
@@ -97,6 +98,22 @@ pub(super) fn iops(r: &IopsReport) -> String {
         ]);
     }
     columns(&rows)
+}
+
+pub(super) fn iop(i: &IopReport) -> String {
+    let lines = [
+        ("name", i.name.clone()),
+        ("id", i.id.to_string()),
+        ("state", format!("{} ({:#04x})", i.state, i.code)),
+        ("reason", i.reason.clone()),
+        ("traffic", i.traffic.clone()),
+        ("lives", i.lives.to_string()),
+        ("process", dash(i.pid)),
+        ("turns", dash(i.turns)),
+        ("table", i.table.to_string()),
+        ("last words", dash(i.last_words.as_ref())),
+    ];
+    columns(&lines.map(|(key, value)| vec![key.to_owned(), value]))
 }
 
 pub(super) fn nodes(r: &NodesReport) -> String {

@@ -3,12 +3,12 @@
 use super::{Cidr, ConfigError, check, name, value};
 use messenger_core::{Name, NodeId};
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Where the image is unless told otherwise.
 pub const IOP_IMAGE: &str = "/usr/lib/minet/iop-x86_64";
 /// I/O processors of one node.
-const IOPS: usize = 16;
+pub const IOPS: usize = 16;
 
 /// An I/O processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,12 @@ pub struct Iop {
     pub qemu: PathBuf,
     /// Its addresses; `None` to derive them from its number.
     pub addresses: Option<Vec<Cidr>>,
+    /// It gives a sign of life this often; `None` for the node's own interval.
+    pub heartbeat: Option<Duration>,
+    /// It is deaf after so many intervals without one.
+    pub miss_limit: u32,
+    /// Whoever asks for it may have it fail.
+    pub faults: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -33,6 +39,52 @@ pub(super) struct IopFile {
     image: Option<PathBuf>,
     qemu: Option<PathBuf>,
     addresses: Option<Vec<Cidr>>,
+    heartbeat_ms: Option<u64>,
+    miss_limit: Option<u32>,
+    faults: Option<bool>,
+}
+
+/// Intervals after which an I/O processor is deaf unless told otherwise: nothing loses messages on the way.
+const MISS_LIMIT: u32 = 3;
+
+impl Iop {
+    /// One that is added while the node runs, with what is not said as usual.
+    ///
+    /// # Errors
+    /// The name or the number is none.
+    pub fn added(
+        name: &str,
+        id: Option<u32>,
+        image: Option<PathBuf>,
+        qemu: Option<PathBuf>,
+    ) -> Result<Iop, ConfigError> {
+        one(IopFile { name: Some(name.into()), id, image, qemu, ..IopFile::default() }, None)
+    }
+}
+
+fn one(file: IopFile, image: Option<&PathBuf>) -> Result<Iop, ConfigError> {
+    let name = name("iop.name", &file.name.unwrap_or_default())?;
+    let id = match file.id {
+        None => NodeId::from_name(&name),
+        Some(n) => NodeId::new(n).ok_or(value("iop.id", n, "it must be 1 to 4294967294"))?,
+    };
+    let addresses = file.addresses;
+    check("iop.addresses", &name, addresses.as_ref().is_none_or(|a| a.len() <= 4), "it has at most 4 addresses")?;
+    let heartbeat = file.heartbeat_ms;
+    let right = heartbeat.is_none_or(|ms| (1..=60_000).contains(&ms));
+    check("iop.heartbeat_ms", heartbeat.unwrap_or(0), right, "it must be 1 to 60000")?;
+    let miss_limit = file.miss_limit.unwrap_or(MISS_LIMIT);
+    check("iop.miss_limit", miss_limit, (2..=100).contains(&miss_limit), "it must be 2 to 100")?;
+    Ok(Iop {
+        name,
+        id,
+        image: image.cloned().or(file.image).unwrap_or_else(|| IOP_IMAGE.into()),
+        qemu: file.qemu.unwrap_or_else(|| iop::qemu::PROGRAM.into()),
+        addresses,
+        heartbeat: heartbeat.map(Duration::from_millis),
+        miss_limit,
+        faults: file.faults.unwrap_or(false),
+    })
 }
 
 /// Those of the file, then those that the command line names.
@@ -45,18 +97,10 @@ pub(super) fn iops(
     let named = named.iter().map(|name| IopFile { name: Some(name.clone()), ..IopFile::default() });
     let mut all: Vec<Iop> = Vec::new();
     for iop in file.into_iter().chain(named) {
-        let name = name("iop.name", &iop.name.unwrap_or_default())?;
-        let id = match iop.id {
-            None => NodeId::from_name(&name),
-            Some(n) => NodeId::new(n).ok_or(value("iop.id", n, "it must be 1 to 4294967294"))?,
-        };
-        let twice = *own.0 == name || own.1 == id || all.iter().any(|i| i.name == name || i.id == id);
-        check("iop.name", &name, !twice, "every node needs a name and a number of its own")?;
-        let addresses = iop.addresses;
-        check("iop.addresses", &name, addresses.as_ref().is_none_or(|a| a.len() <= 4), "it has at most 4 addresses")?;
-        let image = image.cloned().or(iop.image).unwrap_or_else(|| IOP_IMAGE.into());
-        let qemu = iop.qemu.unwrap_or_else(|| iop::qemu::PROGRAM.into());
-        all.push(Iop { name, id, image, qemu, addresses });
+        let one = one(iop, image)?;
+        let twice = *own.0 == one.name || own.1 == one.id || all.iter().any(|i| i.name == one.name || i.id == one.id);
+        check("iop.name", &one.name, !twice, "every node needs a name and a number of its own")?;
+        all.push(one);
     }
     check("iop", all.len(), all.len() <= IOPS, "a node starts at most 16 I/O processors")?;
     Ok(all)

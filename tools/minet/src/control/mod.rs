@@ -14,15 +14,15 @@ pub use inspect::{
     TraceReport,
 };
 pub use report::{
-    CarrierReport, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport, LinkCount,
-    LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport, SegmentReport,
-    SelfReport, StatsReport, StatusReport,
+    CarrierReport, ConsoleReport, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport,
+    LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport,
+    SegmentReport, SelfReport, StatsReport, StatusReport,
 };
 pub use request::{Request, Requests};
 pub(crate) use server::{Asked, Server};
 
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 /// Version of the control protocol.
 pub const VERSION: u32 = 1;
@@ -62,6 +62,22 @@ pub enum Ask {
         iop: String,
         /// What.
         wish: IopWish,
+    },
+    /// Inserts an I/O processor and starts it.
+    IopAdd {
+        /// Its name.
+        iop: String,
+        /// Its number; none to compute it from the name.
+        id: Option<u32>,
+        /// The image it runs; none for the usual one.
+        image: Option<PathBuf>,
+        /// The program it runs on; none for the usual one.
+        qemu: Option<PathBuf>,
+    },
+    /// The latest lines of an I/O processor's console.
+    Console {
+        /// Its name.
+        iop: String,
     },
     /// One echo request to a member, named by name or number.
     Ping {
@@ -114,6 +130,12 @@ pub enum IopWish {
     Reset,
     /// Stop, and stay so.
     Hold,
+    /// Be sent nothing new.
+    Quiesce,
+    /// Be sent to again.
+    Enable,
+    /// Stop, and be forgotten.
+    Remove,
 }
 
 /// An answer that tells why there is none.

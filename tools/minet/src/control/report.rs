@@ -108,6 +108,13 @@ pub struct IopsReport {
     pub iops: Vec<IopReport>,
 }
 
+/// `minet iop console`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConsoleReport {
+    /// The latest lines, of all its lives, the latest last.
+    pub lines: Vec<String>,
+}
+
 /// An I/O processor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IopReport {
@@ -115,8 +122,14 @@ pub struct IopReport {
     pub id: u32,
     /// Its name.
     pub name: String,
-    /// `reset`, `initializing`, `ready`, `operational`, `faulted`, `failed` or `hold`.
+    /// `initializing`, `reset`, `hold`, `ready`, `operational`, `failed` or `faulted`.
     pub state: String,
+    /// The state's number in I2O.
+    pub code: u8,
+    /// What others may send it: `enabled`, `quiesced` or `draining`.
+    pub traffic: String,
+    /// The version of the system table that it acted on last.
+    pub table: u32,
     /// Why.
     pub reason: String,
     /// How often it was launched.

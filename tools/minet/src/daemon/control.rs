@@ -183,7 +183,7 @@ impl Control {
         let met = self.local.call_all(registry);
         self.meet(met);
         self.iops.boot(self.time());
-        self.serve_iops();
+        self.serve_iops(poll);
         log::info!(
             "node {} (id {}, incarnation {}) of fabric {} is ready",
             self.node.name(),
@@ -246,7 +246,7 @@ impl Control {
                     self.dirty = true;
                 }
             }
-            Token(n) if (Tokens::IOPS..Tokens::IOPS + self.iops.len()).contains(&n) => {
+            Token(n) if n.checked_sub(Tokens::IOPS).is_some_and(|at| self.iops.owns(at)) => {
                 self.iops.handle_bell(self.time(), n - Tokens::IOPS);
             }
             token if self.local.is_dead(token) => {
@@ -299,7 +299,7 @@ impl Control {
         self.end_trace();
         self.iops.handle_timeout(self.time());
         self.take_events(poll);
-        self.serve_iops();
+        self.serve_iops(poll);
         self.take_events(poll);
         self.tend_media();
     }

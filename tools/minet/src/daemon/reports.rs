@@ -34,6 +34,14 @@ pub(super) fn iops(iops: &Iops) -> IopsReport {
             id: config.id.get(),
             name: config.name.to_string(),
             state: state.to_string(),
+            code: state.number(),
+            traffic: match processor.traffic() {
+                iop::Traffic::Enabled => "enabled",
+                iop::Traffic::Quiesced => "quiesced",
+                iop::Traffic::Draining => "draining",
+            }
+            .into(),
+            table: processor.table_seen(),
             reason: reason.into(),
             lives,
             pid: processor.pid(),

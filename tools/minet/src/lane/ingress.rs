@@ -30,8 +30,8 @@ const KNOWN: usize = Slice::HEADER_LEN + HEAD_MAX;
 const FORETOLD: usize = 128;
 /// Longest greeting.
 const GREETING_MOST: usize = 512;
-/// Longest message that is no frame.
-const MESSAGE_MOST: usize = 64 << 10;
+/// Longest message that is no frame: what the carrier with the longest ones takes.
+const MESSAGE_MOST: usize = fabric::shm::MESSAGE_MOST;
 
 /// The state of one direction.
 pub(super) struct Ingress {

@@ -42,6 +42,30 @@ fn a_hunting_path_survives_the_restart_of_its_target() {
     assert_eq!(w.messages(2).len(), 1);
 }
 
+/// A whole node that is sent nothing new: whoever sends there is told so at once, others are sent to, and what is under way ends
+/// well.
+#[test]
+fn a_quiesced_node_is_sent_nothing_new_and_others_are() {
+    let mut w = world(3);
+    w.open(2, "b");
+    w.open(3, "b");
+    let (one, all) = (w.path(1, Target::Nodes([node(2)].into(), name("b"))), w.path(1, Target::Everywhere(name("b"))));
+    w.send(1, one, &Message::confirmed(&b"under way"[..])).unwrap();
+    w.at(1).quiesce_node(node(2));
+    assert!(!w.at(1).is_idle(node(2)));
+    assert_eq!(w.send(1, one, &Message::confirmed(&b""[..])), Err(Status::new(Code::Quiesced)));
+    let sent = w.send(1, all, &Message::confirmed(&b""[..])).unwrap();
+    assert_eq!((sent.targets, sent.taken), (2, 1));
+    w.carry();
+    let outcomes = w.outcomes(1);
+    assert!(outcomes[0].status().is_good() && outcomes[0].slots.len() == 1, "{outcomes:?}");
+    let of = |n: usize| outcomes[1].slots.iter().find(|s| s.node == node(n)).unwrap().status;
+    assert_eq!((of(2), of(3)), (Some(Status::new(Code::Quiesced)), Some(Status::GOOD)));
+    assert!(w.at(1).is_idle(node(2)));
+    w.at(1).enable_node(node(2));
+    assert!(w.send(1, one, &Message::default()).is_ok());
+}
+
 /// Rows: CS-2.
 #[test]
 fn quiesce_lets_what_is_under_way_finish() {
@@ -238,7 +262,8 @@ fn a_closed_path_takes_nothing() {
 fn a_link_takes_what_the_smaller_end_takes() {
     let mut w = World::new(2);
     let ends = [(1, 512), (2, 2048)].map(|(n, message)| {
-        let spec = crate::LinkSpec { carrier: "cable", priority: 1, message, expect: None, lasting: true };
+        let spec =
+            crate::LinkSpec { carrier: "cable", priority: 1, message, expect: None, miss_limit: None, lasting: true };
         (n - 1, w.nodes[n - 1].open_link(w.now, spec))
     });
     w.cables.push(crate::node::tests::Cable { ends, cut: false });

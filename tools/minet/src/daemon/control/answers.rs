@@ -2,6 +2,7 @@
 
 use super::Control;
 use crate::{
+    config::Iop,
     control::{Ask, Asked, StatsReport},
     daemon::{
         reports::{self, Reporter},
@@ -34,7 +35,18 @@ impl Control {
             }
             Ask::Trace { filter } => self.trace(client, filter, registry),
             Ask::Iops => self.server.answer(client, registry, &reports::iops(&self.iops)),
-            Ask::Iop { iop, wish } => match self.command_iop(&iop, wish) {
+            Ask::Iop { iop, wish } => match self.command_iop(&iop, wish, poll) {
+                Ok(report) => self.server.answer(client, registry, &report),
+                Err(error) => self.server.refuse(client, registry, error),
+            },
+            Ask::IopAdd { iop, id, image, qemu } => {
+                let added = Iop::added(&iop, id, image, qemu).map_err(|e| e.to_string());
+                match added.and_then(|iop| self.add_iop(iop, poll)) {
+                    Ok(report) => self.server.answer(client, registry, &report),
+                    Err(error) => self.server.refuse(client, registry, error),
+                }
+            }
+            Ask::Console { iop } => match self.console(&iop) {
                 Ok(report) => self.server.answer(client, registry, &report),
                 Err(error) => self.server.refuse(client, registry, error),
             },

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 impl Control {
     pub(super) fn shm_link(&self) -> LinkSpec {
         let message = shm::MESSAGE_MOST.min(self.config.ring / 4) as u32;
-        LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, lasting: true }
+        LinkSpec { carrier: "shm", priority: PRIORITY[SHM], message, expect: None, miss_limit: None, lasting: true }
     }
 
     /// Links up with local peers that were met.
@@ -53,7 +53,14 @@ impl Control {
                     let most = udp::message_most(address).saturating_sub(fabric_seal::OVERHEAD);
                     let message = u32::try_from(most).unwrap_or(u32::MAX);
                     let expect = Some((member.node, member.name));
-                    let spec = LinkSpec { carrier: "udp", priority: PRIORITY[UDP], message, expect, lasting };
+                    let spec = LinkSpec {
+                        carrier: "udp",
+                        priority: PRIORITY[UDP],
+                        message,
+                        expect,
+                        miss_limit: None,
+                        lasting,
+                    };
                     let mut wire = Wires::new_wire(UDP, channel, format!("{address}{}", sealing.cipher(session)));
                     wire.socket = Some(address);
                     let peers = self.lanes.mailboxes.iter().map(|_| Peer::Address(address)).collect();
@@ -72,7 +79,8 @@ impl Control {
     pub(super) fn open_udp(&mut self, address: SocketAddr, lasting: bool) -> Option<LinkId> {
         let channel = self.wires.channel(UDP)?;
         let message = u32::try_from(udp::message_most(address)).unwrap_or(u32::MAX);
-        let spec = LinkSpec { carrier: "udp", priority: PRIORITY[UDP], message, expect: None, lasting };
+        let spec =
+            LinkSpec { carrier: "udp", priority: PRIORITY[UDP], message, expect: None, miss_limit: None, lasting };
         let mut wire = Wires::new_wire(UDP, channel, address.to_string());
         (wire.socket, wire.origin) = (Some(address), Some(address.into()));
         let peers = self.lanes.mailboxes.iter().map(|_| Peer::Address(address)).collect();
@@ -92,7 +100,7 @@ impl Control {
         let address = self.media.address(carrier, at);
         let mut wire = Wires::new_wire(carrier, channel, address);
         wire.origin = Some(at);
-        let spec = LinkSpec { carrier: kind, priority, message, expect: None, lasting };
+        let spec = LinkSpec { carrier: kind, priority, message, expect: None, miss_limit: None, lasting };
         Some(self.link(spec, wire, peers))
     }
 

@@ -2,7 +2,12 @@
 //!
 //! Needs QEMU and the image (`cargo xtask iop`).
 
-use crate::iop::iop;
+mod direct;
+mod split;
+mod swap;
+
+use crate::iop::{iop, iop_named};
+use messenger::{Guest, Message, Outcome, To};
 use minet_tests::{Config, Error, Net, Node, Output, Ping, PingReport, Result, SOON, eventually, minet_binary};
 use serde_json::Value;
 use std::{env, fs, os::unix::fs::FileExt, path::PathBuf, time::Duration};
@@ -34,12 +39,32 @@ fn topology(net: &Net, image: &std::path::Path) -> Result<[Node; 2]> {
 }
 
 fn wait_life(node: &Node, life: u64) -> Result<Value> {
-    eventually(SOON, &format!("life {life}, operational"), || {
-        let iop = iop(node)?;
+    wait_life_of(node, "io1", life)
+}
+
+fn wait_life_of(node: &Node, name: &str, life: u64) -> Result<Value> {
+    eventually(SOON, &format!("life {life} of {name}, operational"), || {
+        let iop = iop_named(node, name)?;
         let right = iop["lives"].as_u64() >= Some(life) && iop["state"] == "operational";
         if right { Ok(Some(iop)) } else { Err(Error::unexpected(iop.to_string())) }
     })
     .map_err(|error| node.with_log(error.to_string()))
+}
+
+/// Does something as a process of a node's host.
+fn as_guest<T>(node: &Node, what: impl FnOnce(&mut Guest) -> T) -> T {
+    what(&mut Guest::join_at(&node.control().with_extension("guest")).unwrap())
+}
+
+/// Asks a port, which may not be known yet, and waits for its answer.
+fn ask(node: &Node, port: &str, opcode: u16, request: &[u8]) -> Result<Outcome> {
+    let message = Message { opcode, ..Message::new(request) };
+    as_guest(node, |guest| {
+        eventually(SOON, &format!("an answer of {port}"), || {
+            let called = guest.call(&To::Name(port.into()), &message, SOON);
+            called.map(Some).map_err(|error| Error::unexpected(error.to_string()))
+        })
+    })
 }
 
 fn curl(node: &Node, url: &str) -> Result<Output> {
@@ -123,7 +148,12 @@ fn a_deaf_machine_is_found_and_reset() -> Result<()> {
 fn board(pid: &str) -> Result<PathBuf> {
     let dir = format!("/proc/{pid}/fd");
     let entries = fs::read_dir(&dir).map_err(Error::io(format!("read {dir}")))?;
-    let is_board = |path: &PathBuf| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains("minet-board"));
+    let is_board = |path: &PathBuf| {
+        let shared = fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains("minet-board"));
+        let mut magic = [0; 8];
+        let begins = |file: fs::File| file.read_exact_at(&mut magic, 0).is_ok() && &magic == b"MNETBORD";
+        shared && fs::File::open(path).is_ok_and(begins)
+    };
     let found = entries.flatten().map(|entry| entry.path()).find(is_board);
     found.ok_or_else(|| Error::unexpected(format!("{dir} has no board")))
 }
