@@ -2,9 +2,8 @@
 //!
 //! `chat NODE NAME`: lines from the standard input go to all, what the others say comes out. The end of the input ends it.
 
-use messenger::{Guest, Message, Place, PortSpec, To};
-use rustix::event::{PollFd, PollFlags, poll};
-use std::{env, io, io::Read, os::fd::AsFd, time::Duration};
+use messenger::{Guest, Message, Place, PortSpec, To, WaitSet};
+use std::{env, io, io::Read, time::Duration};
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -15,20 +14,18 @@ fn main() -> Result<(), Failed> {
     let port = guest.open(&PortSpec { kind: Some("chat".into()), ..PortSpec::named(format!("chat/{name}")) })?;
     let all = To::Pattern("chat/* kind=chat".into());
     let (mut input, mut typed) = (io::stdin(), Vec::new());
+    let mut ends = WaitSet::new(&guest)?;
+    ends.add("said", port)?;
+    ends.add_fd("typed", &input)?;
     loop {
+        let ready = ends.wait(None)?;
         while let Some(message) = guest.receive(port, Some(Duration::ZERO))? {
             // Who spoke hears himself, too: not twice.
             if (message.head.node, message.head.from) != (guest.node(), port) {
                 println!("{}", String::from_utf8_lossy(&message.payload));
             }
         }
-        if guest.has_news() {
-            continue;
-        }
-        let ends = (guest.as_fd(), input.as_fd());
-        let mut both = [PollFd::new(&ends.0, PollFlags::IN), PollFd::new(&ends.1, PollFlags::IN)];
-        poll(&mut both, None)?;
-        if both[1].revents().is_empty() {
+        if !ready.iter().any(|(end, _)| *end == "typed") {
             continue;
         }
         let mut chunk = [0; 8192];
