@@ -130,7 +130,7 @@ fn sum(stats: &Value, list: &str, field: &str) -> u64 {
 /// After a run that is known, each counter has the number that it must; the sum over ports, and over paths, is the node's; another
 /// node reads the same; and they begin anew when told to.
 ///
-/// Rows: ST-1, ST-2.
+/// Rows: ST-2.
 #[test]
 fn counters_are_exact() -> Result<()> {
     let net = Net::new()?;
