@@ -439,7 +439,7 @@ fn hand_over_is_answered_at_once_and_a_later_failure_once() {
     let path = w.path(1, by_name("b"));
     let message = Message::confirmed(vec![0; 1000]);
     // Nothing is carried from here on: no call waits for the peer.
-    let mut taken = 0;
+    let mut taken = 0usize;
     let refused = loop {
         let sent =
             if taken % 2 == 0 { w.send(1, path, &message) } else { w.at(1).send_to(now, by_name("b"), &message) };
