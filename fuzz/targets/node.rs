@@ -27,7 +27,8 @@ pub fn run(input: &[u8]) {
         offloads: 0,
     };
     let mut me = Node::new(config, now);
-    let spec = |lasting| LinkSpec { carrier: "fuzz", priority: 10, message: 600, expect: None, miss_limit: None, lasting };
+    let spec =
+        |lasting| LinkSpec { carrier: "fuzz", priority: 10, message: 600, expect: None, miss_limit: None, lasting };
     let mut links = [0, 1, 2].map(|n| me.open_link(now, spec(n != 2)));
     let mut sessions = [0u32; 3];
     let mut rest = input;
