@@ -36,6 +36,7 @@ const LIMITS: Limits = Limits {
     targets: 64,
     message: 128 << 10,
     queue: 512 << 10,
+    stored: 2 << 20,
     answers: 512 << 10,
     asks: 512,
 };
