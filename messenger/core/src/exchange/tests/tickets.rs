@@ -441,8 +441,11 @@ fn hand_over_is_answered_at_once_and_a_later_failure_once() {
     // Nothing is carried from here on: no call waits for the peer.
     let mut taken = 0usize;
     let refused = loop {
-        let sent =
-            if taken % 2 == 0 { w.send(1, path, &message) } else { w.at(1).send_to(now, by_name("b"), &message) };
+        let sent = if taken.is_multiple_of(2) {
+            w.send(1, path, &message)
+        } else {
+            w.at(1).send_to(now, by_name("b"), &message)
+        };
         match sent {
             Ok(sent) => taken += sent.taken,
             Err(status) => break status,
