@@ -29,7 +29,7 @@ fn cluster(net: &Net, count: u32) -> Result<(Vec<Node>, Vec<Vios>)> {
 }
 
 fn got(vios: &mut Vios) -> Incoming {
-    vios.receive(Some(SOON)).unwrap().expect("a message")
+    vios.receive(Some(SOON)).unwrap().unwrap()
 }
 
 /// Nothing is there, now that all that was sent is settled.

@@ -393,20 +393,6 @@ fn pick<'a, I: Iterator<Item = (&'a str, NodeId)>>(all: impl Fn() -> I, text: &s
     named.or_else(numbered).map(|(_, node)| node)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A node may be called like the number of another one.
-    #[test]
-    fn a_name_goes_before_a_number() {
-        let node = |n| NodeId::new(n).unwrap();
-        let all = || [("a", node(7)), ("7", node(8)), ("9", node(9))].into_iter();
-        let found = ["a", "7", "8", "9", "07", "b", ""].map(|text| pick(all, text).map(NodeId::get));
-        assert_eq!(found, [Some(7), Some(8), Some(8), Some(9), Some(7), None, None]);
-    }
-}
-
 /// All members: this node, then those that can be reached and those that could be before, by number.
 fn members(node: &Node) -> Vec<Member> {
     let member = |record: &Record, up| {
@@ -420,4 +406,18 @@ fn members(node: &Node) -> Vec<Member> {
     let mut all: Vec<Member> = up.chain(node.departed().map(|record| member(record, false))).collect();
     all.sort_by_key(|member| (member.node != node.id(), member.node));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node may be called like the number of another one.
+    #[test]
+    fn a_name_goes_before_a_number() {
+        let node = |n| NodeId::new(n).unwrap();
+        let all = || [("a", node(7)), ("7", node(8)), ("9", node(9))].into_iter();
+        let found = ["a", "7", "8", "9", "07", "b", ""].map(|text| pick(all, text).map(NodeId::get));
+        assert_eq!(found, [Some(7), Some(8), Some(8), Some(9), Some(7), None, None]);
+    }
 }
