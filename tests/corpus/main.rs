@@ -25,6 +25,8 @@ mod seal_handshake;
 mod shm_greeting;
 #[path = "../../fuzz/targets/tun.rs"]
 mod tun;
+#[path = "../../fuzz/targets/vios.rs"]
+mod vios;
 #[path = "../../fuzz/targets/virtio.rs"]
 mod virtio;
 #[path = "../../fuzz/targets/wire.rs"]
@@ -35,7 +37,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 type Target = fn(&[u8]);
 
 /// Every target: its name, and what it does with an input.
-const TARGETS: [(&str, Target); 13] = [
+const TARGETS: [(&str, Target); 14] = [
     ("config", config::run),
     ("control", control::run),
     ("frame", frame::run),
@@ -47,6 +49,7 @@ const TARGETS: [(&str, Target); 13] = [
     ("seal_handshake", seal_handshake::run),
     ("shm_greeting", shm_greeting::run),
     ("tun", tun::run),
+    ("vios", vios::run),
     ("virtio", virtio::run),
     ("wire", wire::run),
 ];

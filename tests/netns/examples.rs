@@ -1,12 +1,14 @@
 //! The examples of the crate `messenger`, each with processes of several nodes.
 
 use crate::topology::{mesh, udp_pair};
+use messenger::{Answer, Guest, GuestError, Message, PortSpec, To};
 use minet_tests::{Error, Net, Node, Process, Result, SOON, eventually};
 use std::{
     fs::{self, File},
     io::Write,
     path::PathBuf,
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -66,6 +68,40 @@ fn three_processes_exchange() -> Result<()> {
             .map(|peer| format!("10000 from {peer}, in order\n"))
             .collect();
         assert_eq!(said(process, LONG)?, expected, "at {own}");
+    }
+    Ok(())
+}
+
+/// Asks for `place` and is answered: these words are all that either of them says, wherever the other is.
+fn talk(asker: &Guest, answerer: &Guest) -> std::result::Result<(), GuestError> {
+    let port = answerer.open(&PortSpec::named("place"))?;
+    let watch = asker.watch("place")?;
+    assert!(asker.change(watch, Some(SOON))?.is_some_and(|change| change.up));
+    thread::scope(|scope| {
+        let answers = scope.spawn(|| -> std::result::Result<(), GuestError> {
+            let asked = answerer.receive(port, Some(SOON))?.unwrap();
+            answerer.respond(&asked, &Answer::new("here"))
+        });
+        let outcome = asker.call(&To::Name("place".into()), &Message::new("where?"), SOON)?;
+        assert_eq!(outcome.answers.first().map(|answer| &*answer.payload), Some(&b"here"[..]), "{outcome:?}");
+        answers.join().unwrap()
+    })?;
+    asker.unwatch(watch)?;
+    answerer.close(port)
+}
+
+/// The same body with the other one in the same place of the same process, in another place, and on another node. With the next
+/// test: in another process.
+///
+/// Rows: MA-05.
+#[test]
+fn the_same_words_wherever_the_other_one_is() -> Result<()> {
+    let net = Net::new()?;
+    let nodes = udp_pair(&net, |config| config)?;
+    let join = |node: &Node| Guest::join_at(&node.control().with_extension("guest")).unwrap();
+    let (one, other, far) = (join(&nodes[0]), join(&nodes[0]), join(&nodes[1]));
+    for answerer in [&one, &other, &far] {
+        talk(&one, answerer).unwrap();
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     Priority,
-    protocol::{Call, Frames, Head, Origin, Slot, emit, parse},
+    protocol::{Call, Frames, GREETING_LEN, Head, Origin, Slot, emit, parse},
 };
 use std::{
     io::{Read, Write},
@@ -141,6 +141,11 @@ fn a_time_limit_is_kept_under_a_stream_of_news() {
     let daemon = thread::spawn(move || {
         told(&mut there, &Told::Welcome { node: NodeId::from_name("a"), node_name: "a".into() }, b"");
         let port = PortId { index: 1, generation: 1 };
+        // An answer to what was not asked yet is none: the greeting, and the call.
+        let (mut greeting, mut length) = ([0; GREETING_LEN], [0; 4]);
+        there.read_exact(&mut greeting).unwrap();
+        there.read_exact(&mut length).unwrap();
+        there.read_exact(&mut vec![0; u32::from_le_bytes(length) as usize]).unwrap();
         told(&mut there, &Told::Done { number: 1, done: Done::Port(port) }, b"");
         let news = emit(&Told::Ready { port: PortId { index: 9, generation: 1 } }, b"").unwrap().repeat(1000);
         while there.write_all(&news).is_ok() {}

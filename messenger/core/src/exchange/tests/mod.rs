@@ -1,5 +1,6 @@
 //! Nodes that speak over cables without loss; what a lossy world does is in the simulator.
 
+mod bounds;
 mod closing;
 mod epochs;
 mod names;
