@@ -6,7 +6,7 @@
 //! | --- | --- | --- | --- |
 //! | 24 | seen | processor | version of the table that it acted on last |
 //! | 512 | version | host | one more at each change; 0: there is no table |
-//! | 516 | check | host | [`check`] of version and entries: a table that is being written is not taken |
+//! | 516 | check | host | the `check` of version and entries: a table that is being written is not taken |
 //! | 520 | count | host | entries, at most [`ENTRIES_MOST`] |
 //! | 524 | entries | host | three words each: node, life, slot in the low byte with [`ENABLED`] and [`GOING`] |
 
