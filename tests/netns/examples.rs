@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_secs(100);
 /// The example of this name, built beside `minet`.
 fn example(net: &Net, name: &str) -> Result<PathBuf> {
     let path = net.minet()?.with_file_name("examples").join(name);
-    if path.is_file() { Ok(path) } else { Err(Error::unexpected("build them: `cargo build -p messenger --examples`")) }
+    if path.is_file() { Ok(path) } else { Err(Error::unexpected("build them: `cargo build --workspace --examples`")) }
 }
 
 /// An example as a guest of a node: `NAME NODE ARGS`.

@@ -44,6 +44,9 @@ pub fn run(workspace: &Workspace, quick: bool, lacking: Lacking, tally: &mut Tal
     // Tests compile C programs that are linked with it.
     let library = workspace.cargo(&["build", "--package", "messenger-mps-c"]);
     tally.check("build of the C library", || run_for(library, LONGEST).map(drop));
+    // Tests start them; `cargo test --all-targets` makes tests of them instead.
+    let examples = workspace.cargo(&["build", "--workspace", "--examples"]);
+    tally.check("build of the examples", || run_for(examples, LONGEST).map(drop));
     tally.check("build of the tests", || built(workspace).map(|found| programs = found));
     let (Some(minet), false) = (minet, programs.is_empty()) else { return Ok(()) };
 
