@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Thousands of confirmed messages, in a build that is not optimized.
-const LONG: Duration = Duration::from_secs(100);
+const LONG: Duration = Duration::from_secs(300);
 
 /// The example of this name, built beside `minet`.
 fn example(net: &Net, name: &str) -> Result<PathBuf> {

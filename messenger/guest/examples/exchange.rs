@@ -32,6 +32,7 @@ fn main() -> Result<(), Failed> {
     let mut came: BTreeMap<String, u32> = peers.iter().map(|peer| (peer.clone(), 0)).collect();
     let mut open: VecDeque<Ticket> = VecDeque::new();
     while came.values().any(|n| *n < count) || sent.values().any(|n| *n < count) || !open.is_empty() {
+        let before = open.len();
         for (peer, sent) in sent.iter_mut().filter(|(_, sent)| **sent < count) {
             if open.len() < WINDOW * peers.len() {
                 let message = Message { tag: *sent, ..Message::confirmed(own.as_str()) };
@@ -39,8 +40,10 @@ fn main() -> Result<(), Failed> {
                 *sent += 1;
             }
         }
-        let done = sent.values().all(|n| *n == count);
-        while let Some(message) = guest.receive(port, AT_ONCE)? {
+        // Who has nothing to send waits for what comes.
+        let mut limit = if open.len() == before { Some(Duration::from_millis(2)) } else { AT_ONCE };
+        while let Some(message) = guest.receive(port, limit)? {
+            limit = AT_ONCE;
             let from = String::from_utf8(message.payload)?;
             let next = came.get_mut(&from).ok_or_else(|| format!("{from} is no peer"))?;
             if message.head.tag != *next {
@@ -48,10 +51,9 @@ fn main() -> Result<(), Failed> {
             }
             *next += 1;
         }
-        // The oldest first: at the end there is nothing to do but to wait for it.
-        let limit = if done { Some(Duration::from_millis(1)) } else { AT_ONCE };
+        // The oldest first.
         while let Some(ticket) = open.front() {
-            let Some(outcome) = guest.settle(*ticket, limit)? else { break };
+            let Some(outcome) = guest.settle(*ticket, AT_ONCE)? else { break };
             if !outcome.status().is_good() {
                 return Err(format!("not stored: {}", outcome.status()).into());
             }
