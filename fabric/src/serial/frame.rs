@@ -3,17 +3,17 @@
 use std::ops::Range;
 
 /// Ends a frame.
-pub(super) const END: u8 = 0;
+pub const END: u8 = 0;
 /// Bytes of the CRC-32.
 const CRC: usize = 4;
 
 /// The most bytes on the line of a message of `len` bytes, with the zeros around it.
-pub(super) const fn frame_most(len: usize) -> usize {
+pub const fn frame_most(len: usize) -> usize {
     cobs::max_encoding_length(len + CRC) + 2
 }
 
 /// Appends a frame to `out`. `plain` is put to use for the while.
-pub(super) fn emit<'a>(pieces: impl Iterator<Item = &'a [u8]>, plain: &mut Vec<u8>, out: &mut Vec<u8>) {
+pub fn emit<'a>(pieces: impl Iterator<Item = &'a [u8]>, plain: &mut Vec<u8>, out: &mut Vec<u8>) {
     plain.clear();
     pieces.for_each(|piece| plain.extend_from_slice(piece));
     let crc = crc32fast::hash(plain);
@@ -27,31 +27,31 @@ pub(super) fn emit<'a>(pieces: impl Iterator<Item = &'a [u8]>, plain: &mut Vec<u
 }
 
 /// Cuts what comes from the line into messages.
-pub(super) struct Cutter {
+pub struct Cutter {
     frame: Vec<u8>,
     most: usize,
     /// Too long to be a frame: all is skipped up to the next zero.
     skipping: bool,
-    /// What was no message.
-    pub(super) malformed: u64,
+    /// How often there was something that was no message.
+    pub malformed: u64,
 }
 
 impl Cutter {
     /// For messages of at most `message` bytes.
-    pub(super) fn new(message: usize) -> Cutter {
+    pub fn new(message: usize) -> Cutter {
         let most = frame_most(message);
         Cutter { frame: Vec::with_capacity(most), most, skipping: false, malformed: 0 }
     }
 
     /// Forgets what came of the frame at hand.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.malformed += u64::from(self.skipping || !self.frame.is_empty());
         self.frame.clear();
         self.skipping = false;
     }
 
     /// Takes bytes from the line; appends messages to `out` and says where they lie.
-    pub(super) fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>, mut found: impl FnMut(Range<usize>)) {
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>, mut found: impl FnMut(Range<usize>)) {
         while let Some(end) = bytes.iter().position(|byte| *byte == END) {
             let (head, rest) = bytes.split_at(end);
             bytes = rest.get(1..).unwrap_or_default();

@@ -16,7 +16,7 @@
 
 mod carrier;
 mod device;
-mod frame;
+pub mod frame;
 mod pace;
 mod queue;
 
