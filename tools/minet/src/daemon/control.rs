@@ -10,7 +10,7 @@ mod processors;
 
 use super::{
     DaemonError, Lanes, UDP, guests::Guests, interface::Attached, iops::Iops, journal::Journal, local::Local,
-    media::Media, paths::Paths, publish, sealing::Sealing, signals::Signals, wires::Wires,
+    media::Media, paths::Paths, publish, sealing::Sealing, signals::Signals, supervisor::Supervisor, wires::Wires,
 };
 use crate::{
     Config,
@@ -81,6 +81,7 @@ pub(super) struct Control {
     media: Media,
     journal: Journal,
     paths: Paths,
+    supervisor: Supervisor,
     dirty: bool,
     tracing: Option<looks::Tracing>,
     /// Counters begin with these.
@@ -124,6 +125,7 @@ impl Control {
             pings: BTreeMap::new(),
             expire: Instant::now() + EXPIRE,
             paths: Paths::default(),
+            supervisor: Supervisor::new(Instant::now()),
             dirty: true,
             tracing: None,
             counted: None,
@@ -191,14 +193,13 @@ impl Control {
             self.node.incarnation(),
             self.config.fabric
         );
-        // Without a supervisor that wants to know, there is nothing to tell.
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        self.supervisor.ready();
         Ok(())
     }
 
     fn stop(&mut self) {
         log::info!("stopping");
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.supervisor.stopping();
         self.end_guests();
         self.node.shut_down(self.clock.now());
         self.send_all();
@@ -216,7 +217,11 @@ impl Control {
         let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
         let guests = self.guests.timeout();
         let trace = self.trace_timeout();
-        [core, self.local.timeout(), pings, expire, paths, gate, media, iops, guests, trace].into_iter().flatten().min()
+        let supervisor = self.supervisor.timeout(Instant::now());
+        [core, self.local.timeout(), pings, expire, paths, gate, media, iops, guests, trace, supervisor]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -302,6 +307,7 @@ impl Control {
         self.serve_iops(poll);
         self.take_events(poll);
         self.tend_media();
+        self.supervisor.handle_timeout(Instant::now(), &self.lanes.mailboxes);
     }
 
     /// Sends what the core has to say and publishes what changed.
@@ -313,6 +319,9 @@ impl Control {
         if !std::mem::take(&mut self.dirty) {
             return;
         }
+        let others = self.node.members().chain(self.node.departed()).filter(|r| r.node != self.node.id());
+        let reached = self.node.members().filter(|r| self.node.route(r.node).is_some());
+        self.supervisor.members(reached.count(), others.count());
         let snapshot = publish::snapshot(&self.node, &self.wires, &self.attached, &self.stations, &self.lanes);
         for (attached, table) in self.attached.iter_mut().zip(&snapshot.tables) {
             let on = table.members().iter().any(|m| m.hop.is_some());
