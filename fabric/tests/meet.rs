@@ -45,6 +45,7 @@ fn meet(directory: &Path, a: &[Shm], b: &[Shm]) -> (Session, Session) {
     finish(called, calling).unwrap()
 }
 
+/// PROTOCOL 5.3.
 #[test]
 fn every_lane_reaches_the_peer_whatever_the_numbers_of_lanes() {
     let directory = tempfile::tempdir().unwrap();
@@ -87,6 +88,7 @@ fn every_lane_reaches_the_peer_whatever_the_numbers_of_lanes() {
     }
 }
 
+/// PROTOCOL 5.1.
 #[test]
 fn a_name_is_taken_once_and_given_back() {
     let directory = tempfile::tempdir().unwrap();

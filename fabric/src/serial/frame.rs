@@ -130,6 +130,16 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 11.1: the check value of CRC-32 stands in every list of them; COBS leaves no zero before the end.
+    #[test]
+    fn a_frame_is_these_bytes() {
+        assert_eq!(frame(b"123456789"), b"\x0e123456789\x26\x39\xf4\xcb\0");
+        assert_eq!(frame(b""), [1, 1, 1, 1, 1, 0], "the CRC of nothing is zero");
+        let crc = crc32fast::hash(b"a\0b").to_le_bytes();
+        assert_eq!(frame(b"a\0b"), [&[2, b'a', 6, b'b'][..], &crc, &[0]].concat());
+    }
+
+    /// PROTOCOL 11.2.
     #[test]
     fn zeros_between_messages_are_nothing() {
         let bytes = [&[0, 0][..], &frame(b"one"), &[0], &frame(b"two"), &[0, 0]].concat();

@@ -318,6 +318,7 @@ pub(crate) mod tests {
         }
     }
 
+    /// PROTOCOL 9.1.
     #[test]
     fn what_the_host_writes_the_processor_reads() {
         let sheet = Sheet::new(0xa5a5_a5a5);
@@ -333,6 +334,7 @@ pub(crate) mod tests {
         assert!(read(&sheet, 8 << 20).is_ok(), "one side's words do not touch the other's");
     }
 
+    /// PROTOCOL 9.2.
     #[test]
     fn garbage_is_no_board() {
         for fill in [0, u32::MAX, 0xa5a5_a5a5] {

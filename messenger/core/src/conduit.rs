@@ -459,6 +459,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 3.7.
     #[test]
     fn a_slow_answer_makes_it_patient() {
         let policy = Policy { detect: Duration::from_millis(40), ..Policy::PLAIN };
@@ -484,6 +485,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 3.12.
     #[test]
     fn loss_and_delay_demote_with_hysteresis() {
         let policy = Policy { loss: 200, delay: Duration::from_millis(50), ..Policy::PLAIN };

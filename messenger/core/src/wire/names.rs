@@ -130,6 +130,7 @@ mod tests {
     use proptest::prelude::*;
     use std::vec;
 
+    /// PROTOCOL 8.1.
     #[test]
     fn survives_the_wire_and_every_truncation_is_an_answer() {
         let name = |n: &str| Name::new(n).unwrap();
