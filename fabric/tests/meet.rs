@@ -125,6 +125,20 @@ fn what_a_dead_node_left_is_seen_as_such_and_taken_over() {
     Listener::bind(directory.path(), "file").unwrap();
 }
 
+/// PROTOCOL 5.4: who still maps the rings is told by the socket's end, whatever the rings say.
+#[test]
+fn the_end_of_the_socket_is_the_end_of_the_peer() {
+    let directory = tempfile::tempdir().unwrap();
+    let lane = lanes(1);
+    let (at_a, at_b) = meet(directory.path(), &lane, &lane);
+    let Session { life, .. } = at_a;
+    assert_eq!((life.check(), at_b.life.check()), (Life::Alive, Life::Alive));
+    let rings = at_b.rings;
+    drop(at_b.life);
+    assert_eq!(life.check(), Life::Dead);
+    drop(rings);
+}
+
 #[test]
 fn bad_names_and_directories_are_clear_errors() {
     let directory = tempfile::tempdir().unwrap();

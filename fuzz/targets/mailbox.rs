@@ -38,7 +38,8 @@ pub fn run(input: &[u8]) {
         }
         Err(_) => {
             let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric());
-            let good = plain(domain) && (1..=4).contains(&domain.len()) && plain(name) && (1..=50).contains(&name.len());
+            let good =
+                plain(domain) && (1..=4).contains(&domain.len()) && plain(name) && (1..=50).contains(&name.len());
             assert!(!good, "{domain} {name}");
         }
     }

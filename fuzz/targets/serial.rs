@@ -21,14 +21,18 @@ fn frame(message: &[u8]) -> Vec<u8> {
 }
 
 pub fn run(input: &[u8]) {
-    let [piece, most, at, bit, noise @ ..] = input else { return };
+    let [piece, most, at, bit, fill, run, more, noise @ ..] = input else { return };
     let most = usize::from(*most) * 8;
     let found = messages(noise, noise.len(), most);
     assert_eq!(found, messages(noise, usize::from(*piece), most), "however they are cut");
     // COBS takes a little more than a message, so that a little longer ones may pass.
     assert!(found.0.iter().all(|message| message.len() <= frame_most(most)));
     assert!(found.0.len() as u64 + found.1 <= noise.len() as u64);
-    let message = &noise[..noise.len().min(most)];
+    // Of a kind that comes on real lines: what was made for its sum may hold another message.
+    let run = usize::from(*run).min(most);
+    let more = (0..u32::from(*more % 64)).map(|n| ((n ^ 0x55).wrapping_mul(2_654_435_761) >> 24) as u8);
+    let message: Vec<u8> = std::iter::repeat_n(*fill, run).chain(more).take(most).collect();
+    let message = &message[..];
     let clean = frame(message);
     let sent = [noise, &[END], &clean].concat();
     assert_eq!(messages(&sent, usize::from(*piece), most).0.last().map(Vec::as_slice), Some(message), "behind noise");

@@ -6,6 +6,16 @@ use std::ops::Range;
 pub const END: u8 = 0;
 /// Bytes of the CRC-32.
 const CRC: usize = 4;
+/// Is summed up in front of each message and not sent: without it the sum of nothing is zero, and a few zeros of a longer message,
+/// cut off by one altered bit, were a message without bytes.
+const FRONT: u8 = 1;
+
+fn sum(message: &[u8]) -> [u8; CRC] {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&[FRONT]);
+    sum.update(message);
+    sum.finalize().to_le_bytes()
+}
 
 /// The most bytes on the line of a message of `len` bytes, with the zeros around it.
 pub const fn frame_most(len: usize) -> usize {
@@ -16,8 +26,8 @@ pub const fn frame_most(len: usize) -> usize {
 pub fn emit<'a>(pieces: impl Iterator<Item = &'a [u8]>, plain: &mut Vec<u8>, out: &mut Vec<u8>) {
     plain.clear();
     pieces.for_each(|piece| plain.extend_from_slice(piece));
-    let crc = crc32fast::hash(plain);
-    plain.extend_from_slice(&crc.to_le_bytes());
+    let sum = sum(plain);
+    plain.extend_from_slice(&sum);
     let start = out.len();
     out.resize(start + cobs::max_encoding_length(plain.len()), 0);
     // The room is what the crate itself says is enough.
@@ -93,7 +103,7 @@ fn parse(frame: &[u8], out: &mut Vec<u8>) -> Option<Range<usize>> {
 fn decode(frame: &[u8], out: &mut [u8]) -> Option<usize> {
     let report = cobs::decode(frame, out).ok()?;
     let (message, crc) = out.get(..report.frame_size())?.split_last_chunk::<CRC>()?;
-    (crc32fast::hash(message) == u32::from_le_bytes(*crc)).then_some(message.len())
+    (sum(message) == *crc).then_some(message.len())
 }
 
 #[cfg(test)]
@@ -130,13 +140,25 @@ mod tests {
         }
     }
 
-    /// PROTOCOL 11.1: the check value of CRC-32 stands in every list of them; COBS leaves no zero before the end.
+    /// PROTOCOL 11.1: sums of `01` and the message by another implementation; COBS leaves no zero before the end.
     #[test]
     fn a_frame_is_these_bytes() {
-        assert_eq!(frame(b"123456789"), b"\x0e123456789\x26\x39\xf4\xcb\0");
-        assert_eq!(frame(b""), [1, 1, 1, 1, 1, 0], "the CRC of nothing is zero");
-        let crc = crc32fast::hash(b"a\0b").to_le_bytes();
-        assert_eq!(frame(b"a\0b"), [&[2, b'a', 6, b'b'][..], &crc, &[0]].concat());
+        assert_eq!(frame(b"123456789"), b"\x0e123456789\xc0\x2e\xb5\x21\0");
+        assert_eq!(frame(b""), [5, 0x1b, 0xdf, 0x5, 0xa5, 0]);
+        assert_eq!(frame(b"a\0b"), [&[2, b'a', 6, b'b'][..], &sum(b"a\0b"), &[0]].concat());
+    }
+
+    /// Zeros stand as ones on the line. A bit of such a one is altered, so that a zero cuts the frame in two.
+    #[test]
+    fn a_run_of_zeros_that_is_cut_makes_no_message() {
+        for len in 1..300 {
+            let whole = frame(&vec![0; len]);
+            for at in 0..whole.len() - 1 {
+                let mut cut = whole.clone();
+                cut[at] = END;
+                assert_eq!(messages(&mut Cutter::new(300), &cut, 64), [[0; 0]; 0], "{len} {at}");
+            }
+        }
     }
 
     /// PROTOCOL 11.2.

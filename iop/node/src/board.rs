@@ -176,7 +176,8 @@ impl Layout {
         let inside = |p: &Place| {
             p.at >= PAGE && p.at.is_multiple_of(PAGE) && p.at.checked_add(p.len).is_some_and(|end| end <= memory)
         };
-        let apart = all.windows(2).all(|two| matches!(two, [a, b] if a.at.checked_add(a.len).is_some_and(|end| end <= b.at)));
+        let apart =
+            all.windows(2).all(|two| matches!(two, [a, b] if a.at.checked_add(a.len).is_some_and(|end| end <= b.at)));
         all.iter().all(inside) && apart
     }
 }

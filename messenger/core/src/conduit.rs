@@ -459,7 +459,6 @@ mod tests {
         }
     }
 
-    /// PROTOCOL 3.7.
     #[test]
     fn a_slow_answer_makes_it_patient() {
         let policy = Policy { detect: Duration::from_millis(40), ..Policy::PLAIN };

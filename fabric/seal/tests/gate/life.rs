@@ -141,7 +141,9 @@ fn first_messages_repeated_for_ever_change_nothing() {
 /// PROTOCOL 6.12.
 #[test]
 fn keys_are_replaced_by_bytes() {
-    let mut pair = Pair::open(GateConfig { rekey_bytes: 1 << 20, ..GateConfig::default() });
+    let usual = GateConfig::default();
+    assert_eq!((usual.rekey_after.as_secs(), usual.rekey_bytes >> 30, usual.expire_after.as_secs()), (120, 64, 240));
+    let mut pair = Pair::open(GateConfig { rekey_bytes: 1 << 20, ..usual });
     let before = pair.a.seen(|s| matches!(s, Seen::Keys(..)));
     let session = pair.a.session();
     for _ in 0..1000 {

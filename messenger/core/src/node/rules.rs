@@ -4,7 +4,7 @@ use super::tests::{World, config, id};
 use crate::{
     LinkState, NodeId,
     node::{Event, Node},
-    wire::{Flags, Header, Kind, LinkBody},
+    wire::{Attachment, Flags, Header, Heartbeat, Kind, LinkBody},
 };
 use core::time::Duration;
 use std::{vec, vec::Vec};
@@ -39,7 +39,7 @@ fn what_is_unknown_is_dropped_or_skipped() {
     assert!(said(&mut w, 1).is_empty(), "it is not answered");
     // A heartbeat with every flag that means nothing, and with bytes behind it, is one.
     let session = w.nodes[1].links().next().unwrap().session;
-    let beat = LinkBody::Heartbeat(crate::wire::Heartbeat { answer: true, sent: 7, echo: 0, held: 0, digest: 0 });
+    let beat = LinkBody::Heartbeat(Heartbeat { answer: true, sent: 7, echo: 0, held: 0, digest: 0 });
     let mut message = vec![0; 16];
     Header { kind: Kind::Link, port: session, ..header(0, Flags(0xe000)) }.emit(&mut message).unwrap();
     beat.emit(&mut message);
@@ -100,6 +100,42 @@ fn a_hello_that_leaves_no_room_is_dropped() {
     }
 }
 
+/// PROTOCOL 3.7: the time that the other end held a heartbeat is no part of the round trip, and bit 0 is answered at once.
+#[test]
+fn what_was_held_is_no_round_trip() {
+    let mut w = World::new(2);
+    w.connect(1, 2, 10);
+    w.carry();
+    let [(_, link), (_, other)] = w.cables[0].ends;
+    let session = w.nodes[1].link(other).unwrap().session;
+    let beat = |answer, sent, echo, held| LinkBody::Heartbeat(Heartbeat { answer, sent, echo, held, digest: 0 });
+    let say = |w: &mut World, body: &LinkBody<'_>| {
+        let mut message = vec![0; 16];
+        Header { kind: Kind::Link, port: session, ..Header::frame(id(2), id(1), 0) }.emit(&mut message).unwrap();
+        body.emit(&mut message);
+        let now = w.now;
+        w.nodes[0].handle_message(now, link, &message);
+    };
+    let _ = said(&mut w, 1);
+    say(&mut w, &beat(true, 77, 0, 0));
+    let answers: Vec<_> = said(&mut w, 1)
+        .iter()
+        .filter_map(|t| match LinkBody::parse(&t.bytes[16..]) {
+            Ok(LinkBody::Heartbeat(beat)) => Some(beat),
+            _ => None,
+        })
+        .collect();
+    let [answer] = answers[..] else { panic!("{answers:?}") };
+    assert_eq!((answer.echo, answer.held, answer.answer), (77, 0, false));
+    // Fifty milliseconds later the answer to that comes; forty of them it was held.
+    for _ in 0..200 {
+        w.now = w.now + Duration::from_millis(50);
+        say(&mut w, &beat(false, 78, w.now.as_nanos() - 50_000_000, 40_000_000));
+    }
+    let trip = w.nodes[0].link(link).unwrap().round_trip().unwrap();
+    assert!((9_900..=10_100).contains(&trip.as_micros()), "{trip:?}");
+}
+
 /// PROTOCOL 3.9.
 #[test]
 fn a_quiesced_link_carries_nothing_new_while_another_is_there() {
@@ -136,7 +172,10 @@ fn a_new_record_goes_to_all_others() {
     }
     w.run(Duration::from_secs(2));
     let now = w.now;
-    w.nodes[0].set_attachments(now, Vec::new());
+    let name = crate::Name::new("lan").unwrap();
+    let segment = crate::SegmentId::from_name(&name);
+    let lan = Attachment { segment, name, frame: 1514, offloads: 0, v4: vec![], v6: vec![] };
+    w.nodes[0].set_attachments(now, vec![lan]);
     let news = said(&mut w, 1);
     assert!(!news.is_empty());
     let at = |w: &World, cable: usize, end: usize| w.cables[cable].ends[end].1;
@@ -145,7 +184,8 @@ fn a_new_record_goes_to_all_others() {
         w.nodes[1].handle_message(now, link, &message.bytes);
     }
     w.nodes[1].handle_timeout(now);
-    let announces = |bytes: &[u8]| matches!(LinkBody::parse(&bytes[16..]), Ok(LinkBody::Announce(part)) if part.node == id(1));
+    let announces =
+        |bytes: &[u8]| matches!(LinkBody::parse(&bytes[16..]), Ok(LinkBody::Announce(part)) if part.node == id(1));
     let told: Vec<_> = said(&mut w, 2).into_iter().filter(|t| announces(&t.bytes)).map(|t| t.link).collect();
     assert_eq!(told, [at(&w, 1, 1), at(&w, 2, 1)], "3 and 4, once each");
     w.carry();

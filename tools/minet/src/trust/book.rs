@@ -177,13 +177,8 @@ impl Book {
     /// # Errors
     /// What is wrong with the text, for people.
     pub fn parse(text: &str, listed: Vec<Member>) -> Result<Book, String> {
-        let mut book = Book {
-            path: None,
-            listed,
-            joined: Vec::new(),
-            revoked: BTreeSet::new(),
-            invited: BTreeMap::new(),
-        };
+        let mut book =
+            Book { path: None, listed, joined: Vec::new(), revoked: BTreeSet::new(), invited: BTreeMap::new() };
         let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
         book.fill(file).ok_or("a key, name or number in it is none")?;
         Ok(book)
@@ -462,5 +457,25 @@ mod tests {
         fs::write(&path, "").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(Book::open(Some(&path), Vec::new()), Err(BookError::Open { mode: 0o644, .. })));
+    }
+
+    /// A pipe that nobody writes, a folder, a disk of zeroes: nothing is waited for, and no more is read than a book has.
+    #[test]
+    fn what_is_no_book_is_told_at_once() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let told = |path: &Path| Book::open(Some(path), Vec::new()).unwrap_err().to_string();
+        let pipe = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        for path in [pipe.as_path(), dir.path(), Path::new("/dev/zero")] {
+            assert!(told(path).contains("not a file"), "{}: {}", path.display(), told(path));
+        }
+        let path = dir.path().join("long");
+        fs::write(&path, "#".repeat(MOST as usize + 1)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(told(&path).contains("too long"));
+        fs::write(&path, [b'#', 0xff]).unwrap();
+        assert!(told(&path).contains("not text"));
     }
 }

@@ -114,6 +114,9 @@ fn scan(text: &str) -> Vec<Found> {
             blocks.push((indent, None));
         } else if let Some(name) = module_name(code) {
             blocks.push((indent, Some(name)));
+        } else if !code.starts_with("#[") {
+            // What stands above something else is not a test's.
+            clauses.clear();
         }
     }
     found

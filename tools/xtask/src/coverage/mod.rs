@@ -71,7 +71,11 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
 }
 
 /// Which of the ids that claims name a test shows.
-fn shown<'a>(claims: &'a [Claim], run: &Run, ids: impl Fn(&'a Claim) -> &'a [String]) -> BTreeMap<&'a str, Vec<&'a Claim>> {
+fn shown<'a>(
+    claims: &'a [Claim],
+    run: &Run,
+    ids: impl Fn(&'a Claim) -> &'a [String],
+) -> BTreeMap<&'a str, Vec<&'a Claim>> {
     let mut shown: BTreeMap<&str, Vec<&Claim>> = BTreeMap::new();
     for claim in claims.iter().filter(|claim| run.passed.iter().any(|test| claim.is(test))) {
         for id in ids(claim) {

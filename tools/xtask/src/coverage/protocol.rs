@@ -79,12 +79,15 @@ mod tests {
         assert!(clauses.len() > 100, "{clauses:?}");
         let mut wrong = Vec::new();
         // This file quotes what is no clause, to test that.
-        let others = sources(&workspace.root).unwrap().into_iter().filter(|path| !path.ends_with("coverage/protocol.rs"));
+        let others =
+            sources(&workspace.root).unwrap().into_iter().filter(|path| !path.ends_with("coverage/protocol.rs"));
         for path in others.filter(|path| !path.ends_with("coverage/claims.rs")) {
             let text = fs::read_to_string(&path).unwrap();
             for (number, line) in text.lines().enumerate() {
                 let unknown = quoted(line).into_iter().filter(|clause| !clauses.contains(clause));
-                wrong.extend(unknown.map(|clause| format!("{}:{}: there is no clause {clause}", path.display(), number + 1)));
+                wrong.extend(
+                    unknown.map(|clause| format!("{}:{}: there is no clause {clause}", path.display(), number + 1)),
+                );
             }
         }
         let shown: BTreeSet<String> = claims::find(&workspace).unwrap().into_iter().flat_map(|c| c.clauses).collect();
@@ -93,6 +96,12 @@ mod tests {
         wrong.extend(missing.map(|clause| format!("no test names clause {clause}")));
         let needless = without.iter().filter(|clause| shown.contains(*clause) || !clauses.contains(*clause));
         wrong.extend(needless.map(|clause| format!("{clause} needs no exception")));
-        assert!(wrong.is_empty(), "{} of {} clauses shown:\n{}", clauses.intersection(&shown).count(), clauses.len(), wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} of {} clauses shown:\n{}",
+            clauses.intersection(&shown).count(),
+            clauses.len(),
+            wrong.join("\n")
+        );
     }
 }
