@@ -13,8 +13,8 @@ pub fn run(bytes: &[u8]) {
             assert!(bytes.windows(PVH.len()).any(|part| part == PVH), "it has an entry");
             let longer = [bytes, &[0xa5; 64]].concat();
             assert!(check_bytes(&longer, path).is_ok(), "more behind it");
-            let note = bytes.windows(PVH.len()).rposition(|part| part == PVH).unwrap_or_default();
-            assert!(check_bytes(&bytes[..note + PVH.len() - 1], path).is_err(), "cut in its last note");
+            let note = bytes.windows(PVH.len()).position(|part| part == PVH).unwrap_or_default();
+            assert!(check_bytes(&bytes[..note + PVH.len() - 1], path).is_err(), "cut before there is a whole note");
         }
         Err(error) => assert!(error.to_string().contains("image")),
     }

@@ -35,8 +35,23 @@ const STEPS: &[Step] = &[
         name: "address",
         looks: "AddressSanitizer and LeakSanitizer: the ring, the seal's exchange, carriers, the interface, C callers",
         runs: &[&[
-            "test", "--target", "HOST", "-p", "fabric-ring", "-p", "fabric-seal", "-p", "fabric", "-p", "iop", "-p", "netif",
-            "-p", "messenger-mps-c", "--lib", "--tests",
+            "test",
+            "--target",
+            "HOST",
+            "-p",
+            "fabric-ring",
+            "-p",
+            "fabric-seal",
+            "-p",
+            "fabric",
+            "-p",
+            "iop",
+            "-p",
+            "netif",
+            "-p",
+            "messenger-mps-c",
+            "--lib",
+            "--tests",
         ]],
         environment: ("RUSTFLAGS", "-Zsanitizer=address"),
         component: None,
@@ -45,7 +60,19 @@ const STEPS: &[Step] = &[
         name: "thread",
         looks: "ThreadSanitizer: the ring between threads, the seal's exchange",
         runs: &[
-            &["test", "--target", "HOST", "-Zbuild-std", "-p", "fabric-ring", "--lib", "--test", "threads", "--test", "exchange"],
+            &[
+                "test",
+                "--target",
+                "HOST",
+                "-Zbuild-std",
+                "-p",
+                "fabric-ring",
+                "--lib",
+                "--test",
+                "threads",
+                "--test",
+                "exchange",
+            ],
             &["test", "--target", "HOST", "-Zbuild-std", "-p", "fabric-seal", "--test", "gate"],
         ],
         environment: ("RUSTFLAGS", "-Zsanitizer=thread"),
@@ -63,11 +90,46 @@ const STEPS: &[Step] = &[
         looks: "the formats of wires and of shared memory, read and written by a big-endian machine",
         runs: &[
             &["miri", "test", "--target", BIG_ENDIAN, "-p", "messenger-core", "--test", "vectors"],
-            &["miri", "test", "--target", BIG_ENDIAN, "-p", "messenger-core", "--lib", "--", "survive", "over_old_bytes", "mac_and_node"],
+            &[
+                "miri",
+                "test",
+                "--target",
+                BIG_ENDIAN,
+                "-p",
+                "messenger-core",
+                "--lib",
+                "--",
+                "survive",
+                "over_old_bytes",
+                "mac_and_node",
+            ],
             &["miri", "test", "--target", BIG_ENDIAN, "-p", "fabric-ring", "--lib", "--test", "exchange"],
             &["miri", "test", "--target", BIG_ENDIAN, "-p", "iop-node", "--lib", "--", "table::", "bus::", "board::"],
-            &["miri", "test", "--target", BIG_ENDIAN, "-p", "messenger-vios", "--lib", "--", "as_recorded", "an_event_is"],
-            &["miri", "test", "--target", BIG_ENDIAN, "-p", "minet", "--lib", "--", "parse_and_emit", "byte_by_byte", "rfc1071"],
+            &[
+                "miri",
+                "test",
+                "--target",
+                BIG_ENDIAN,
+                "-p",
+                "messenger-vios",
+                "--lib",
+                "--",
+                "as_recorded",
+                "an_event_is",
+            ],
+            &[
+                "miri",
+                "test",
+                "--target",
+                BIG_ENDIAN,
+                "-p",
+                "minet",
+                "--lib",
+                "--",
+                "parse_and_emit",
+                "byte_by_byte",
+                "rfc1071",
+            ],
         ],
         environment: MIRI,
         component: Some("miri"),
@@ -168,10 +230,12 @@ mod tests {
             "minet-tests",
         ];
         let workspace = Workspace::find().unwrap();
-        let looked: BTreeSet<&str> = STEPS.iter().flat_map(|step| step.runs).flat_map(|run| run.iter().copied()).collect();
+        let looked: BTreeSet<&str> =
+            STEPS.iter().flat_map(|step| step.runs).flat_map(|run| run.iter().copied()).collect();
         for package in &workspace.packages {
             let forbids = package.targets.iter().any(|(_, root)| {
-                root.ends_with("src/lib.rs") && std::fs::read_to_string(root).is_ok_and(|text| text.contains("forbid(unsafe_code)"))
+                root.ends_with("src/lib.rs")
+                    && std::fs::read_to_string(root).is_ok_and(|text| text.contains("forbid(unsafe_code)"))
             });
             let is_program = package.targets.iter().all(|(_, root)| !root.ends_with("src/lib.rs"));
             let is_known = elsewhere.contains(&package.name.as_str()) || looked.contains(package.name.as_str());
