@@ -130,7 +130,8 @@ fn what_was_held_is_no_round_trip() {
     // Fifty milliseconds later the answer to that comes; forty of them it was held.
     for _ in 0..200 {
         w.now = w.now + Duration::from_millis(50);
-        say(&mut w, &beat(false, 78, w.now.as_nanos() - 50_000_000, 40_000_000));
+        let sent = w.now.as_nanos() - 50_000_000;
+        say(&mut w, &beat(false, 78, sent, 40_000_000));
     }
     let trip = w.nodes[0].link(link).unwrap().round_trip().unwrap();
     assert!((9_900..=10_100).contains(&trip.as_micros()), "{trip:?}");
