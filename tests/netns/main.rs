@@ -8,6 +8,8 @@ mod command;
 mod conduit;
 mod counters;
 mod crash;
+mod crowd;
+mod demo;
 mod ethernet;
 mod examples;
 mod harness;

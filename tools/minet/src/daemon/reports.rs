@@ -23,6 +23,7 @@ pub(super) struct Reporter<'a> {
     pub(super) inbox: &'a Inbox,
     pub(super) gate: Option<fabric_seal::Counts>,
     pub(super) guests: [(&'static str, u64); 8],
+    pub(super) clients: [(&'static str, u64); 2],
     pub(super) now: Time,
 }
 
@@ -209,7 +210,8 @@ impl Reporter<'_> {
                 ("seal-lost", g.lost),
             ]
         });
-        let core = core.into_iter().chain(traffic).chain(self.guests).chain(gate.into_iter().flatten());
+        let core =
+            core.into_iter().chain(traffic).chain(self.guests).chain(self.clients).chain(gate.into_iter().flatten());
         let core = core.map(|(name, n)| (name.to_owned(), n)).collect();
         let (links, paths, ports) = (self.link_stats(), self.path_stats(), self.port_stats());
         StatsReport { segments, carriers, links, paths, ports, core }

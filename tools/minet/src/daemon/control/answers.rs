@@ -94,6 +94,7 @@ impl Control {
             inbox: &self.inbox,
             gate: self.sealing.as_ref().map(Sealing::counts),
             guests: self.guests.counts(),
+            clients: self.server.counts(),
             now: self.clock.now(),
         }
     }
