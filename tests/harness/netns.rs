@@ -38,6 +38,14 @@ pub struct Traffic {
     pub tx_packets: u64,
     /// Bytes of them.
     pub tx_bytes: u64,
+    /// Packets dropped on the way in.
+    pub rx_dropped: u64,
+    /// Bad packets on the way in.
+    pub rx_errors: u64,
+    /// Packets dropped on the way out.
+    pub tx_dropped: u64,
+    /// Packets that could not be sent.
+    pub tx_errors: u64,
 }
 
 impl Netns {
@@ -183,6 +191,10 @@ impl Netns {
     pub fn neighbours(&self, interface: &str) -> Result<BTreeMap<String, String>> {
         let table = self.ip_json(&["neigh", "show", "dev", interface])?;
         let pair =
+            rx_dropped: count("rx", "dropped")?,
+            rx_errors: count("rx", "errors")?,
+            tx_dropped: count("tx", "dropped")?,
+            tx_errors: count("tx", "errors")?,
             |row: &serde_json::Value| Some((row["dst"].as_str()?.to_owned(), row["lladdr"].as_str()?.to_owned()));
         Ok(table.as_array().into_iter().flatten().filter_map(pair).collect())
     }

@@ -229,6 +229,10 @@ impl Node {
     }
 
     /// Kills it (SIGKILL) and waits until it is gone.
+            rx_dropped: count("rx_dropped")?,
+            rx_errors: count("rx_errors")?,
+            tx_dropped: count("tx_dropped")?,
+            tx_errors: count("tx_errors")?,
     pub fn kill(&mut self) {
         self.process.kill();
     }

@@ -197,6 +197,11 @@ pub(super) fn stats(r: &StatsReport) -> String {
     for l in &r.links {
         let numbers = [l.sent, l.received, l.changes].map(|n| n.to_string());
         let mut row = vec![l.id.to_string(), dash(l.peer.as_ref()), l.carrier.clone()];
+        for (way, dropped, bad) in [("in", s.rx_dropped, s.rx_errors), ("out", s.tx_dropped, s.tx_errors)] {
+            if dropped + bad > 0 {
+                let _ = writeln!(out, "  dropped by the kernel on the way {way}: {dropped}, with errors: {bad}");
+            }
+        }
         row.extend(numbers);
         rows.push(row);
     }

@@ -232,6 +232,7 @@ impl Reporter<'_> {
             names.iter().map(|(name, _)| name.to_owned()).zip(numbers.by_ref()).collect();
         let drops = names.drops().map(|(reason, _)| reason.name().to_owned()).zip(numbers).filter(|(_, n)| *n > 0);
         let mut take = |name: &str| counters.remove(name).unwrap_or(0);
+        let kernel = attached.kernel_counts();
         SegmentReport {
             name: attached.config.name.to_string(),
             interface: attached.config.interface.clone(),
@@ -239,6 +240,10 @@ impl Reporter<'_> {
             rx_bytes: take("rx-bytes"),
             tx_packets: take("tx-packets"),
             tx_bytes: take("tx-bytes"),
+            rx_dropped: kernel.rx_dropped,
+            rx_errors: kernel.rx_errors,
+            tx_dropped: kernel.tx_dropped,
+            tx_errors: kernel.tx_errors,
             drops: drops.collect(),
             counters,
         }
