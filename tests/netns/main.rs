@@ -12,6 +12,7 @@ mod crowd;
 mod demo;
 mod ethernet;
 mod examples;
+mod flags;
 mod harness;
 mod hostile;
 mod iop;

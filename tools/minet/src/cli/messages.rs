@@ -51,11 +51,10 @@ pub(super) fn call(args: &Outgoing) -> Done {
 /// Good when as many came as were wanted; without a number, when one did.
 pub(super) fn recv(args: &RecvArgs) -> Done {
     let guest = Guest::join(&args.at.place())?;
-    let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
     let port = take_port(&guest, args)?;
     let mut count = 0;
     while args.count.is_none_or(|most| count < most) {
-        let Some(message) = guest.receive(port, limit)? else { break };
+        let Some(message) = guest.receive(port, args.timeout)? else { break };
         let shown = match args.at.json {
             true => write(line(&told(&message.head, &message.payload)).as_bytes())?,
             false => write(&ended(&message.payload, args.raw))?,
@@ -80,11 +79,10 @@ pub(super) fn recv(args: &RecvArgs) -> Done {
 /// Good when as many changes came as were wanted.
 pub(super) fn watch(args: &WatchArgs) -> Done {
     let guest = Guest::join(&args.at.place())?;
-    let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
     let watch = guest.watch(&args.pattern)?;
     let mut count = 0;
     while args.count.is_none_or(|most| count < most) {
-        let Some(change) = guest.change(watch, limit)? else { break };
+        let Some(change) = guest.change(watch, args.timeout)? else { break };
         let text = if args.at.json { line(&seen(&change)) } else { table::change(&change) };
         if !write(text.as_bytes())? {
             break;
@@ -95,7 +93,6 @@ pub(super) fn watch(args: &WatchArgs) -> Done {
 }
 
 fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::error::Error>> {
-    let limit = seconds(args.timeout, "--timeout")?;
     let guest = Guest::join(&args.at.place())?;
     let payload = match &args.text {
         Some(text) => text.clone().into_bytes(),
@@ -107,12 +104,11 @@ fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::err
     };
     let origin = Origin { agent: Agent::CommandLine, ..Origin::default() };
     let message = Message { priority: args.priority.into(), tag: args.tag, origin, ..Message::new(payload) };
-    Ok((guest, message, limit))
+    Ok((guest, message, args.timeout))
 }
 
 /// The port of a name: one without a receiver, or a new one.
 fn take_port(guest: &Guest, args: &RecvArgs) -> Result<PortId, Box<dyn std::error::Error>> {
-    let retained = args.retain.map(|s| seconds(s, "--retain")).transpose()?;
     match guest.attach(&args.port) {
         Err(GuestError::Refused(Status { code: Code::NotFound, .. })) => {}
         other => return Ok(other?),
@@ -122,7 +118,7 @@ fn take_port(guest: &Guest, args: &RecvArgs) -> Result<PortId, Box<dyn std::erro
         kind: args.kind.clone(),
         properties: args.property.clone(),
         room: Some(args.room),
-        life: retained.map_or(Life::Receiver, |time| Life::Retained(time.as_millis() as u64)),
+        life: args.retain.map_or(Life::Receiver, |time| Life::Retained(time.as_millis() as u64)),
         ..PortSpec::named(&*args.port)
     };
     Ok(guest.open(&spec)?)
@@ -245,10 +241,6 @@ pub(super) fn write(bytes: &[u8]) -> std::io::Result<bool> {
 /// One line to standard error; there is nothing to do about one that cannot be written.
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "minet: {text}");
-}
-
-pub(super) fn seconds(seconds: f64, option: &str) -> Result<Duration, String> {
-    Duration::try_from_secs_f64(seconds).map_err(|e| format!("{option}: {e}"))
 }
 
 fn exit(good: bool) -> ExitCode {
