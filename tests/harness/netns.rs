@@ -166,6 +166,16 @@ impl Netns {
         state.map(str::to_owned).ok_or_else(|| Error::unexpected(format!("no state in {links}")))
     }
 
+    /// The addresses of an interface that others reach it at (scope global) and that are checked, without prefix length.
+    ///
+    /// # Errors
+    /// There is no such interface.
+    pub fn addresses(&self, interface: &str) -> Result<Vec<String>> {
+        let said = self.ip_json(&["address", "show", "dev", interface, "scope", "global", "-tentative"])?;
+        let rows = said.as_array().into_iter().flatten().filter_map(|row| row["addr_info"].as_array()).flatten();
+        Ok(rows.filter_map(|row| row["local"].as_str().map(str::to_owned)).collect())
+    }
+
     /// The counters of an interface.
     ///
     /// # Errors
@@ -181,6 +191,10 @@ impl Netns {
             rx_bytes: count("rx", "bytes")?,
             tx_packets: count("tx", "packets")?,
             tx_bytes: count("tx", "bytes")?,
+            rx_dropped: count("rx", "dropped")?,
+            rx_errors: count("rx", "errors")?,
+            tx_dropped: count("tx", "dropped")?,
+            tx_errors: count("tx", "errors")?,
         })
     }
 
@@ -191,10 +205,6 @@ impl Netns {
     pub fn neighbours(&self, interface: &str) -> Result<BTreeMap<String, String>> {
         let table = self.ip_json(&["neigh", "show", "dev", interface])?;
         let pair =
-            rx_dropped: count("rx", "dropped")?,
-            rx_errors: count("rx", "errors")?,
-            tx_dropped: count("tx", "dropped")?,
-            tx_errors: count("tx", "errors")?,
             |row: &serde_json::Value| Some((row["dst"].as_str()?.to_owned(), row["lladdr"].as_str()?.to_owned()));
         Ok(table.as_array().into_iter().flatten().filter_map(pair).collect())
     }
