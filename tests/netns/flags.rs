@@ -103,9 +103,10 @@ fn a_configuration_is_checked_and_nothing_is_touched() -> Result<()> {
     let missing_key = format!("{good}[udp]\nlisten = \"127.0.0.1:7400\"\n[trust]\nkey = \"/nonexistent/key\"\n");
     for (text, args, words) in [
         ("colour = \"red\"", &[][..], "unknown field `colour`"),
+        ("name = ", &[], &*file),
         ("id = 0", &[], "key `id`: 0 is not allowed, it must be 1 to 4294967294"),
-        (&good, &["--mtu", "20"], "key `segment.mtu`"),
-        (&missing_key, &[], "/nonexistent/key"),
+        (&*good, &["--mtu", "20"], "key `segment.mtu`"),
+        (&*missing_key, &[], "/nonexistent/key"),
     ] {
         write(text)?;
         let (code, said) = check(&net, &space, &[&["--config", &file], args].concat())?;

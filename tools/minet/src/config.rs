@@ -35,6 +35,14 @@ pub enum ConfigError {
     /// The text is not TOML, or a key is unknown or of the wrong type.
     #[error("{0}")]
     Syntax(#[from] toml::de::Error),
+    /// The same, of a file.
+    #[error("{path} is no configuration: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: toml::de::Error,
+    },
     /// A name is none.
     #[error("key `{key}`: {source}")]
     Name {
@@ -280,7 +288,10 @@ impl Config {
         match path {
             None => Config::new(None, over),
             Some(path) => match std::fs::read_to_string(&path) {
-                Ok(text) => Config::new(Some(&text), over),
+                Ok(text) => Config::new(Some(&text), over).map_err(|error| match error {
+                    ConfigError::Syntax(source) => ConfigError::File { path, source },
+                    other => other,
+                }),
                 Err(source) => Err(ConfigError::Read { path, source }),
             },
         }

@@ -49,13 +49,18 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Completion { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "minet", &mut out);
-            std::io::stdout().write_all(&out)?;
+            messages::write(&out)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Man { dir } => {
             match dir {
-                Some(dir) => clap_mangen::generate_to(Args::command(), dir)?,
-                None => clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout())?,
+                Some(dir) => clap_mangen::generate_to(Args::command(), &dir)
+                    .map_err(|e| format!("cannot write manual pages into {}: {e}", dir.display()))?,
+                None => {
+                    let mut out = Vec::new();
+                    clap_mangen::Man::new(Args::command()).render(&mut out)?;
+                    messages::write(&out)?;
+                }
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -2,9 +2,12 @@
 
 use mio::{Interest, Registry, Token, net::UnixStream};
 use signal_hook::{consts, low_level::pipe};
-use std::io::{self, Read};
+use std::{
+    fs,
+    io::{self, Read},
+};
 
-/// SIGTERM and SIGINT, as a stream that becomes readable.
+/// SIGTERM and SIGINT, and SIGHUP unless it is ignored (`nohup`), as a stream that becomes readable.
 pub(super) struct Signals {
     stream: UnixStream,
 }
@@ -14,7 +17,8 @@ impl Signals {
         let (read, write) = std::os::unix::net::UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
-        for signal in [consts::SIGTERM, consts::SIGINT] {
+        let hangup = (!is_ignored(consts::SIGHUP)).then_some(consts::SIGHUP);
+        for signal in [consts::SIGTERM, consts::SIGINT].into_iter().chain(hangup) {
             pipe::register(signal, write.try_clone()?)?;
         }
         let mut stream = UnixStream::from_std(read);
@@ -26,4 +30,12 @@ impl Signals {
     pub(super) fn came(&mut self) -> bool {
         matches!(self.stream.read(&mut [0; 16]), Ok(n) if n > 0)
     }
+}
+
+/// Whether this process was started with a signal ignored. Where the kernel does not say, it was not.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }
