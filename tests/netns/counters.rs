@@ -52,6 +52,8 @@ fn drops_equal_those_of_the_kernel() -> Result<()> {
     let (at_a, at_b) = (equal(a)?, equal(b)?);
     let target = format!("{}:9", b.config().ipv4());
 
+    // The kernel knows the neighbour: nobody answers for it in a moment.
+    Ping::new(&b.config().ipv4(), 1).one_by_one(a.space())?;
     a.signal(Signal::STOP);
     let sent = a.space().inside(|| {
         let socket = UdpSocket::bind("0.0.0.0:0")?;

@@ -131,9 +131,9 @@ fn a_peer_that_hangs_is_found_and_found_again() -> Result<()> {
     let (left, right) = udp_spaces(&net)?;
     let [a, b] = udp_configs(|config| config.heartbeat(100, 4));
     let nodes = joined(vec![Node::start(&net, &left, a)?, Node::start(&net, &right, b)?])?;
-    nodes[1].signal(rustix::process::Signal::STOP);
+    nodes[1].signal(Signal::STOP);
     nodes[0].wait_state("b", "down", SOON)?;
-    nodes[1].signal(rustix::process::Signal::CONT);
+    nodes[1].signal(Signal::CONT);
     let nodes = joined(nodes)?;
     assert_eq!(Ping::new("10.77.0.2", 3).one_by_one(nodes[0].space())?.received, 3);
     Ok(())
