@@ -148,3 +148,29 @@ fn the_kind_of_interface_is_chosen_on_the_command_line() -> Result<()> {
     }
     Ok(())
 }
+
+/// One line with what was meant and where to look.
+#[test]
+fn who_is_not_there_is_named() -> Result<()> {
+    let net = Net::new()?;
+    let nodes = mesh(&net, 1)?;
+    for (args, words) in [
+        (&["status", "--on", "ghost"][..], "no member has the name or number `ghost`"),
+        (&["ping", "ghost"], "no member has the name or number `ghost`"),
+        (&["send", "--to", "ghost", "boo"], "nothing matches: there is no port `ghost`"),
+        (&["call", "--to", "ghost", "--on", "a", "boo"], "there is no port `ghost` on a node `a`"),
+        (&["send", "--pattern", "ghost/*", "boo"], "nothing matches: no port is like `ghost/*`"),
+        (&["man", "/nonexistent/pages"], "/nonexistent/pages"),
+    ] {
+        let mut command = nodes[0].command(args);
+        if args[0] == "man" {
+            command = std::process::Command::new(net.minet()?);
+            command.args(args);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.starts_with("minet: ") && said.contains(words) && said.lines().count() == 1, "{args:?}: {said}");
+    }
+    Ok(())
+}

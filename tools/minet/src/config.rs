@@ -52,7 +52,7 @@ pub enum ConfigError {
         source: NameError,
     },
     /// A value is out of its bounds.
-    #[error("key `{key}`: {value} is not allowed, {allowed}")]
+    #[error("key `{key}`: {} is not allowed, {allowed}", if value.is_empty() { "an empty text" } else { value })]
     Value {
         /// Which key.
         key: &'static str,

@@ -2,7 +2,7 @@
 
 use super::{
     message_args::{BcastArgs, Outgoing, RecvArgs, SendArgs, TraceArgs, WatchArgs},
-    span::{patience, pause, seconds},
+    values::{patience, pause, seconds, socket},
 };
 use crate::{Cidr, Mode, SerialArg};
 use clap::{Parser, Subcommand, ValueHint};
@@ -120,10 +120,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub no_relay: bool,
     /// Listen for UDP at this address and port
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = socket)]
     pub listen: Option<SocketAddr>,
     /// Greet a peer by UDP at this address and port, may be repeated
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = socket)]
     pub peer: Vec<SocketAddr>,
     /// Carry on the Ethernet of this interface too, may be repeated
     #[arg(long)]
@@ -155,8 +155,8 @@ pub struct RunArgs {
     /// The image that I/O processors run [default: /usr/lib/minet/iop-x86_64]
     #[arg(long, env = "MINET_IOP_IMAGE", value_hint = ValueHint::FilePath)]
     pub iop_image: Option<PathBuf>,
-    /// Log level: error, warn, info, debug or trace [default: info; the variable MINET_LOG takes filters]
-    #[arg(long)]
+    /// Log level [default: info; the variable MINET_LOG takes filters]
+    #[arg(long, value_name = "LEVEL", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     pub log: Option<String>,
 }
 
@@ -313,7 +313,7 @@ pub struct InviteArgs {
     #[arg(long)]
     pub id: Option<u32>,
     /// Where the new node finds this one by UDP [default: where this one listens]
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = socket)]
     pub contact: Option<SocketAddr>,
     /// Minutes until the invitation expires
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=43_200))]
@@ -333,7 +333,7 @@ pub struct JoinArgs {
     #[arg(long, default_value = "/etc/minet", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
     /// Where the node will listen for UDP
-    #[arg(long, default_value = "0.0.0.0:7400")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:7400", value_parser = socket)]
     pub listen: SocketAddr,
 }
 
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_no_time_is_refused_with_what_is_allowed() {
+    fn a_value_that_is_none_is_refused_with_what_is_allowed() {
         for (args, allowed) in [
             (&["ping", "b", "--timeout=-1"][..], "0.001 to 60"),
             (&["ping", "b", "-W", "-1"], "0.001 to 60"),
@@ -397,6 +397,11 @@ mod tests {
             (&["watch", "x", "--timeout", "-1"], "0 to 31536000"),
             (&["trace", "--timeout", "-1"], "0 to 31536000"),
             (&["stats", "--watch", "0"], "0.1 to 31536000"),
+            (&["run", "--log", "loud"], "possible values: off, error, warn"),
+            (&["run", "--listen", "here"], "such as 192.0.2.1:7400"),
+            (&["run", "--peer", "192.0.2.1"], "such as 192.0.2.1:7400"),
+            (&["send", "--to", "a b", "hi"], "white space at byte 1"),
+            (&["recv", "a b"], "white space at byte 1"),
         ] {
             let error = Args::try_parse_from([&["minet"], args].concat()).unwrap_err();
             let said = error.to_string();

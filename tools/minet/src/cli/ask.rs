@@ -10,7 +10,7 @@ use crate::control::{
     Ask, Client, DumpReport, EventsReport, Failure, InviteReport, LinksReport, NodesReport, PingReport, PortsReport,
     Request, RevokeReport, StatsReport, StatusReport, VERSION,
 };
-use messenger::{Guest, Message, To};
+use messenger::{Code, Guest, GuestError, Message, Status, To};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     io::{self, IsTerminal, Write},
@@ -141,7 +141,13 @@ fn ask_node<T: DeserializeOwned>(at: &At, node: &str, ask: Ask) -> Result<T, Box
 fn ask_through<T: DeserializeOwned>(guest: &Guest, node: &str, ask: Ask) -> Result<T, Box<dyn std::error::Error>> {
     let to = To::On { node: node.to_owned(), name: "minet/ask".to_owned() };
     let message = Message::new(serde_json::to_vec(&Request { v: VERSION, ask })?);
-    let outcome = guest.call(&to, &message, PATIENCE)?;
+    let outcome = guest.call(&to, &message, PATIENCE).map_err(|error| match error {
+        GuestError::Refused(Status { code: Code::NotFound, .. }) => {
+            format!("no member has the name or number `{node}`, or it does not answer yet (`minet nodes` lists them)")
+                .into()
+        }
+        other => Box::<dyn std::error::Error>::from(other),
+    })?;
     let answer = outcome.answers.first().ok_or_else(|| format!("{node}: {}", outcome.status()))?;
     match serde_json::from_slice(&answer.payload) {
         Ok(Failure { error }) => Err(error.into()),

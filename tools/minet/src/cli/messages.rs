@@ -8,7 +8,7 @@ use super::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use messenger::{
     Agent, Answer, Change, Code, Guest, GuestError, Head, Life, Message, Origin, Outcome, PortId, PortSpec, Slot,
-    Status, Tier, Wants,
+    Status, Tier, To, Wants,
 };
 use serde_json::{Value, json};
 use std::{
@@ -24,7 +24,8 @@ pub(super) fn send(args: &SendArgs) -> Done {
     let (guest, message, limit) = begin(&args.message)?;
     let to = args.message.to().ok_or("nobody is meant")?;
     let wants = if args.confirm { Wants::Receipt } else { Wants::Nothing };
-    let sent = guest.send(&to, &Message { wants, deadline: args.confirm.then_some(limit), ..message })?;
+    let message = Message { wants, deadline: args.confirm.then_some(limit), ..message };
+    let sent = guest.send(&to, &message).map_err(|error| unmet(error, &to))?;
     match sent.ticket {
         Some(ticket) => {
             let outcome = guest.settle(ticket, None)?.ok_or("the daemon did not settle the message")?;
@@ -45,7 +46,24 @@ pub(super) fn send(args: &SendArgs) -> Done {
 pub(super) fn call(args: &Outgoing) -> Done {
     let (guest, message, limit) = begin(args)?;
     let to = args.to().ok_or("nobody is meant")?;
-    show(&guest.call(&to, &message, limit)?, &args.at)
+    show(&guest.call(&to, &message, limit).map_err(|error| unmet(error, &to))?, &args.at)
+}
+
+/// Why a message was not sent, with whom it was for.
+fn unmet(error: GuestError, to: &To) -> String {
+    let meant = match to {
+        To::Name(name) => format!("there is no port `{name}`"),
+        To::On { node, name } => format!("there is no port `{name}` on a node `{node}`"),
+        To::Pattern(pattern) => format!("no port is like `{pattern}`"),
+        To::Everywhere(_) => "there is no other node".to_owned(),
+        _ => return error.to_string(),
+    };
+    match error {
+        GuestError::Refused(status @ Status { code: Code::NotFound, .. }) => {
+            format!("{status}: {meant} (`minet ports` lists them)")
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Good when as many came as were wanted; without a number, when one did.

@@ -7,9 +7,9 @@ mod iops;
 mod keys;
 mod message_args;
 mod messages;
-mod span;
 mod table;
 mod trace;
+mod values;
 
 pub use args::{Args, Command};
 

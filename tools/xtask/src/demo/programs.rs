@@ -18,7 +18,7 @@ const UDP_RATES: [u32; 11] = [1000, 800, 500, 300, 200, 100, 50, 20, 10, 5, 2];
 /// Less than this part may be lost.
 const UDP_LOSS: f64 = 0.01;
 /// A loss at these rates, in Mbit/s, and below may be that of a moment: each has a second try.
-const UDP_AGAIN: u32 = 50;
+const UDP_AGAIN: u32 = 300;
 
 /// A login with a key, over UDP.
 pub fn ssh(stage: &mut Stage) -> Result<String> {
@@ -166,9 +166,9 @@ mod tests {
         let mut tries = 0;
         let found = highest_rate(|rate| {
             tries += 1;
-            Ok(report(rate, if rate == 20 && tries == 10 { 0.0 } else { 0.5 }))
+            Ok(report(rate, if rate == 20 && tries == 13 { 0.0 } else { 0.5 }))
         });
-        // Six rates once, 50 twice, and 20 at the second try.
-        assert_eq!((found.unwrap().0, tries), (20, 10));
+        // Three rates once, four twice, and 20 at the second try.
+        assert_eq!((found.unwrap().0, tries), (20, 13));
     }
 }

@@ -1,6 +1,7 @@
-//! Times on the command line, in seconds.
+//! Values on the command line that say what would be right: times in seconds, addresses, names of ports.
 
-use std::time::Duration;
+use messenger_core::Name;
+use std::{net::SocketAddr, time::Duration};
 
 /// The longest: a year.
 const MOST: f64 = 31_536_000.0;
@@ -18,6 +19,17 @@ pub(super) fn pause(text: &str) -> Result<Duration, String> {
 /// For one answer to a ping.
 pub(super) fn patience(text: &str) -> Result<Duration, String> {
     between(text, 0.001, 60.0)
+}
+
+/// Where UDP is.
+pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |_| "it must be an address and a port, such as 192.0.2.1:7400 or [2001:db8::1]:7400".to_owned();
+    text.parse().map_err(wrong)
+}
+
+/// Of a port.
+pub(super) fn port(text: &str) -> Result<String, String> {
+    Name::new(text).map(|name| name.to_string()).map_err(|error| error.to_string())
 }
 
 fn between(text: &str, least: f64, most: f64) -> Result<Duration, String> {
@@ -41,6 +53,11 @@ mod tests {
             let said = seconds(wrong).unwrap_err();
             assert_eq!(said, "it must be a number of seconds from 0 to 31536000, such as 5 or 0.5", "{wrong}");
         }
+        for wrong in ["", "x", "192.0.2.1", "7400", "192.0.2.1:65536", "localhost:1"] {
+            assert!(socket(wrong).unwrap_err().contains("such as 192.0.2.1:7400"), "{wrong}");
+        }
+        assert!(socket("[::1]:1").is_ok() && port("disk/0").is_ok());
+        assert!(port("").is_err() && port("a b").unwrap_err().contains("white space at byte 1"));
         assert!(pause("0").is_err() && pause("0.1").is_ok());
         assert!(patience("61").unwrap_err().contains("0.001 to 60"));
     }
