@@ -160,6 +160,8 @@ fn who_is_not_there_is_named() -> Result<()> {
         (&["send", "--to", "ghost", "boo"], "nothing matches: there is no port `ghost`"),
         (&["call", "--to", "ghost", "--on", "a", "boo"], "there is no port `ghost` on a node `a`"),
         (&["send", "--pattern", "ghost/*", "boo"], "nothing matches: no port is like `ghost/*`"),
+        (&["send", "--to", "a b", "boo"], "`a b` is no name of a port: name has"),
+        (&["recv", "a b"], "`a b` is no name of a port: name has a control character or white space at byte 1"),
         (&["man", "/nonexistent/pages"], "/nonexistent/pages"),
     ] {
         let mut command = nodes[0].command(args);

@@ -143,7 +143,7 @@ fn ask_through<T: DeserializeOwned>(guest: &Guest, node: &str, ask: Ask) -> Resu
     let message = Message::new(serde_json::to_vec(&Request { v: VERSION, ask })?);
     let outcome = guest.call(&to, &message, PATIENCE).map_err(|error| match error {
         GuestError::Refused(Status { code: Code::NotFound, .. }) => {
-            format!("no member has the name or number `{node}`, or it does not answer yet (`minet nodes` lists them)")
+            format!("nothing matches: no member has the name or number `{node}`, or it does not answer yet (`minet nodes` lists them)")
                 .into()
         }
         other => Box::<dyn std::error::Error>::from(other),

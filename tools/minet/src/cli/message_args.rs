@@ -1,9 +1,6 @@
 //! The command line of the verbs for messages.
 
-use super::{
-    args::At,
-    values::{port, seconds},
-};
+use super::{args::At, values::seconds};
 use clap::{Args, ValueEnum};
 use messenger::{Priority, To};
 use std::time::Duration;
@@ -13,13 +10,13 @@ use std::time::Duration;
 #[group(required = true, multiple = false)]
 pub struct Target {
     /// To the first port of this name
-    #[arg(long, value_name = "NAME", value_parser = port)]
+    #[arg(long, value_name = "NAME")]
     pub to: Option<String>,
     /// To every port that this pattern matches: `disk/*`, `kind=disk speed>=100`
     #[arg(long)]
     pub pattern: Option<String>,
     /// To the port of this name on every other node
-    #[arg(long, value_name = "NAME", value_parser = port)]
+    #[arg(long, value_name = "NAME")]
     pub all: Option<String>,
 }
 
@@ -100,7 +97,7 @@ pub struct SendArgs {
 #[derive(Clone, Debug, Args)]
 pub struct BcastArgs {
     /// Name of the ports
-    #[arg(value_name = "NAME", value_parser = port)]
+    #[arg(value_name = "NAME")]
     pub port: String,
     /// What it says [default: standard input]
     pub text: Option<String>,
@@ -163,7 +160,6 @@ pub struct TraceArgs {
 #[derive(Clone, Debug, Args)]
 pub struct RecvArgs {
     /// Name of the port; it is opened if it is not there, and taken over if it lost its receiver
-    #[arg(value_parser = port)]
     pub port: String,
     /// End after so many messages
     #[arg(long, short)]

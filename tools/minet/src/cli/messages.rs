@@ -10,6 +10,7 @@ use messenger::{
     Agent, Answer, Change, Code, Guest, GuestError, Head, Life, Message, Origin, Outcome, PortId, PortSpec, Slot,
     Status, Tier, To, Wants,
 };
+use messenger_core::Name;
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
@@ -51,18 +52,28 @@ pub(super) fn call(args: &Outgoing) -> Done {
 
 /// Why a message was not sent, with whom it was for.
 fn unmet(error: GuestError, to: &To) -> String {
-    let meant = match to {
-        To::Name(name) => format!("there is no port `{name}`"),
-        To::On { node, name } => format!("there is no port `{name}` on a node `{node}`"),
-        To::Pattern(pattern) => format!("no port is like `{pattern}`"),
-        To::Everywhere(_) => "there is no other node".to_owned(),
+    let (name, meant) = match to {
+        To::Name(name) => (Some(name), format!("there is no port `{name}`")),
+        To::On { node, name } => (Some(name), format!("there is no port `{name}` on a node `{node}`")),
+        To::Pattern(pattern) => (None, format!("no port is like `{pattern}`")),
+        To::Everywhere(name) => (Some(name), "there is no other node".to_owned()),
         _ => return error.to_string(),
     };
     match error {
         GuestError::Refused(status @ Status { code: Code::NotFound, .. }) => {
             format!("{status}: {meant} (`minet ports` lists them)")
         }
-        other => other.to_string(),
+        other => name.map_or_else(|| other.to_string(), |name| misnamed(&other, name)),
+    }
+}
+
+/// What a daemon said about a name, with what is wrong with it.
+fn misnamed(error: &GuestError, name: &str) -> String {
+    match (error, Name::new(name)) {
+        (GuestError::Refused(Status { code: Code::Invalid, .. }), Err(wrong)) => {
+            format!("{error}: `{name}` is no name of a port: {wrong}")
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -129,7 +140,7 @@ fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::err
 fn take_port(guest: &Guest, args: &RecvArgs) -> Result<PortId, Box<dyn std::error::Error>> {
     match guest.attach(&args.port) {
         Err(GuestError::Refused(Status { code: Code::NotFound, .. })) => {}
-        other => return Ok(other?),
+        other => return Ok(other.map_err(|error| misnamed(&error, &args.port))?),
     }
     let spec = PortSpec {
         fabric_wide: args.fabric_wide,
@@ -139,7 +150,7 @@ fn take_port(guest: &Guest, args: &RecvArgs) -> Result<PortId, Box<dyn std::erro
         life: args.retain.map_or(Life::Receiver, |time| Life::Retained(time.as_millis() as u64)),
         ..PortSpec::named(&*args.port)
     };
-    Ok(guest.open(&spec)?)
+    Ok(guest.open(&spec).map_err(|error| misnamed(&error, &args.port))?)
 }
 
 /// Prints what became of a message; good when it went well for every target.

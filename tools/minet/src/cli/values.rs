@@ -1,6 +1,5 @@
-//! Values on the command line that say what would be right: times in seconds, addresses, names of ports.
+//! Values on the command line that say what would be right: times in seconds, and addresses.
 
-use messenger_core::Name;
 use std::{net::SocketAddr, time::Duration};
 
 /// The longest: a year.
@@ -27,11 +26,6 @@ pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(wrong)
 }
 
-/// Of a port.
-pub(super) fn port(text: &str) -> Result<String, String> {
-    Name::new(text).map(|name| name.to_string()).map_err(|error| error.to_string())
-}
-
 fn between(text: &str, least: f64, most: f64) -> Result<Duration, String> {
     let wrong = || format!("it must be a number of seconds from {least} to {most}, such as 5 or 0.5");
     let number: f64 = text.parse().map_err(|_| wrong())?;
@@ -56,8 +50,7 @@ mod tests {
         for wrong in ["", "x", "192.0.2.1", "7400", "192.0.2.1:65536", "localhost:1"] {
             assert!(socket(wrong).unwrap_err().contains("such as 192.0.2.1:7400"), "{wrong}");
         }
-        assert!(socket("[::1]:1").is_ok() && port("disk/0").is_ok());
-        assert!(port("").is_err() && port("a b").unwrap_err().contains("white space at byte 1"));
+        assert!(socket("[::1]:1").is_ok());
         assert!(pause("0").is_err() && pause("0.1").is_ok());
         assert!(patience("61").unwrap_err().contains("0.001 to 60"));
     }
