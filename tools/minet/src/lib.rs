@@ -16,6 +16,7 @@ mod config;
 pub mod control;
 mod daemon;
 mod lane;
+mod seldom;
 mod snapshot;
 mod socket;
 pub mod trust;
