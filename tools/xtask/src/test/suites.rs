@@ -6,8 +6,11 @@ use minet_tests::{Error, Process, Result, run_for};
 use serde_json::Value;
 use std::{
     collections::HashMap,
+    env,
     io::{BufRead, BufReader, pipe},
+    num::NonZero,
     process::Command,
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -71,6 +74,11 @@ pub fn run(workspace: &Workspace, quick: bool, lacking: Lacking, tally: &mut Tal
     }
     let mut command = workspace.cargo(&args);
     command.env("MINET_BIN", &minet);
+    // Tests in namespaces wait most of their time.
+    if env::var_os("RUST_TEST_THREADS").is_none() {
+        let threads = 2 * available_parallelism().map_or(1, NonZero::get);
+        command.env("RUST_TEST_THREADS", threads.to_string());
+    }
     tests(command, &programs, tally)?;
     if !is_root {
         let args = [&["test", "--package", NETWORK_TESTS, "--no-fail-fast", "--color", "never"], &PLAIN_TESTS[..]];
