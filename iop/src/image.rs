@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -43,6 +44,8 @@ pub enum ImageError {
     NoEntry(PathBuf),
 }
 
+/// `O_NONBLOCK` of Linux.
+const NONBLOCK: i32 = 0o4000;
 const X86_64: u16 = 62;
 const NOTE: u32 = 4;
 const LOAD: u32 = 1;
@@ -56,15 +59,23 @@ const PVH: [u8; 16] = [4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, b'X', b'e', b'n', 0]
 pub fn check(path: &Path) -> Result<(), ImageError> {
     let read = |source| ImageError::Read { path: path.into(), source };
     let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(read)?.take(IMAGE_MOST + 1);
-    file.read_to_end(&mut bytes).map_err(read)?;
+    // Opening does not wait for the other end of a pipe.
+    let file = File::options().read(true).custom_flags(NONBLOCK).open(path).map_err(read)?;
+    if !file.metadata().map_err(read)?.is_file() {
+        return Err(ImageError::NotAnImage(path.into()));
+    }
+    file.take(IMAGE_MOST + 1).read_to_end(&mut bytes).map_err(read)?;
     if bytes.len() as u64 > IMAGE_MOST {
         return Err(ImageError::TooLarge(path.into()));
     }
     check_bytes(&bytes, path)
 }
 
-fn check_bytes(bytes: &[u8], path: &Path) -> Result<(), ImageError> {
+/// Checks what stands in a file, which is named for the error.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_bytes(bytes: &[u8], path: &Path) -> Result<(), ImageError> {
     if bytes.get(..6) != Some(&[0x7f, b'E', b'L', b'F', 2, 1]) {
         return Err(ImageError::NotAnImage(path.into()));
     }

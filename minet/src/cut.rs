@@ -338,6 +338,7 @@ mod tests {
         messages(plan, &read)
     }
 
+    /// PROTOCOL 2.5.
     #[test]
     fn each_message_of_a_run_is_one_complete_segment() {
         let spec = Spec::default();
@@ -364,6 +365,7 @@ mod tests {
         assert_eq!(run.iter().map(|m| check(m)).collect::<Vec<_>>(), expected(&spec, 600 - spec.headers()));
     }
 
+    /// PROTOCOL 2.7.
     #[test]
     fn checksums_are_complete_for_a_member_without_offloads() {
         for (v6, tcp) in [(false, true), (true, true), (false, false), (true, false)] {

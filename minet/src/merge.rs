@@ -458,6 +458,7 @@ mod tests {
         (read, messages)
     }
 
+    /// PROTOCOL 2.5.
     #[test]
     fn a_run_becomes_the_super_frame_it_was() {
         for (v6, tcp, tags) in [(false, true, 0), (true, true, 1), (false, false, 2), (true, false, 0)] {
@@ -527,6 +528,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 2.5.
     #[test]
     fn flags_alone_merge_nothing() {
         let spec = Spec { payload: 4000, gso: 1000, psh: false, ..Spec::default() };

@@ -148,6 +148,7 @@ mod tests {
         PAGE + n * RING..PAGE + (n + 1) * RING
     }
 
+    /// PROTOCOL 9.2.
     #[test]
     fn a_machine_and_a_lane_talk_through_one_memory() {
         let board = Board::new(1 << 18).unwrap();
@@ -179,6 +180,7 @@ mod tests {
         assert_eq!(batch[0].bytes.len(), 7);
     }
 
+    /// PROTOCOL 9.2.
     #[test]
     fn places_outside_and_rings_that_are_not_offered_are_refused() {
         assert!(matches!(Board::new(12_288), Err(BoardError::Place(_))));
