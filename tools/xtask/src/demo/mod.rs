@@ -8,13 +8,14 @@
 //!     +-----------------+
 //! ```
 
+pub mod iop;
 mod programs;
 mod reach;
 mod report;
 mod stage;
 mod upkeep;
 
-use crate::{packages, workspace::Workspace};
+use crate::{bare, packages, workspace::Workspace};
 use minet_tests::{Error, Result, clean_leftovers};
 use report::Report;
 use stage::Stage;
@@ -29,6 +30,9 @@ pub struct Args {
     /// The table as JSON
     #[arg(long)]
     json: bool,
+    /// Two I/O processors without an operating system beside a kernel node instead (needs QEMU)
+    #[arg(long, conflicts_with = "keep")]
+    iop: bool,
 }
 
 /// Something to show: its name and how to get its figure.
@@ -62,6 +66,14 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     need_tun()?;
     clean_leftovers()?;
     let minet = workspace.build_minet(true)?;
+    if args.iop {
+        if let Some(why) = bare::images_lack() {
+            return Err(Error::unexpected(why));
+        }
+        let report = iop::show(minet, &bare::build_images(workspace)?)?;
+        print!("{}", if args.json { report.json() } else { report.table() });
+        return Ok(report.is_good());
+    }
     let mut stage = Stage::set(minet)?;
     let mut report = Report::new();
     for (name, show) in ROWS {
