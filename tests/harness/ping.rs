@@ -113,9 +113,14 @@ impl PingReport {
 
     /// The middle of the round trips.
     pub fn median(&self) -> Option<f64> {
+        self.percentile(0.5)
+    }
+
+    /// The round trip that this part of all, from 0 to 1, do not exceed, in microseconds.
+    pub fn percentile(&self, part: f64) -> Option<f64> {
         let mut times = self.times.clone();
         times.sort_by(f64::total_cmp);
-        times.get(times.len() / 2).copied()
+        times.get((part * times.len() as f64) as usize).copied()
     }
 }
 

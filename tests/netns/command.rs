@@ -111,6 +111,61 @@ fn a_name_is_enough_and_readiness_is_told() -> Result<()> {
     Ok(())
 }
 
+/// A supervisor hears that the lanes turn as often as it wants, and how many members there are. A terminal that goes away is an
+/// order to stop, as for any program; the peers are told.
+#[test]
+fn a_supervisor_hears_that_all_is_well() -> Result<()> {
+    let net = Net::new()?;
+    let (left, right) = (net.space("a")?, net.space("b")?);
+    let a = Node::start(&net, &left, Config::new("a", 1))?;
+    let socket = net.dir().join("notify");
+    let notify = UnixDatagram::bind(&socket).unwrap();
+    notify.set_read_timeout(Some(SOON)).unwrap();
+    let hear = || {
+        let mut told = [0; 256];
+        let length = notify.recv(&mut told).unwrap();
+        String::from_utf8_lossy(&told[..length]).into_owned()
+    };
+    let run_dir = a.run_dir().display().to_string();
+    let mut command = right.command(net.minet()?, &["run", "--name", "watched", "--run-dir", &run_dir]);
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "300000");
+    let mut process = minet_tests::Process::spawn(command)?;
+    let (mut ready, mut watched, mut members) = (false, 0, false);
+    while !(ready && watched >= 3 && members) {
+        let said = hear();
+        ready |= said.contains("READY=1");
+        watched += u32::from(said.contains("WATCHDOG=1"));
+        members |= said.contains("STATUS=1 of 1 other members can be reached");
+    }
+    a.wait_members(2, SOON)?;
+    process.signal(rustix::process::Signal::HUP);
+    while !hear().contains("STOPPING=1") {}
+    let status = process.wait(Duration::from_secs(5))?;
+    assert!(status.is_some_and(|status| status.success()), "{status:?}");
+    a.wait_members(1, SOON)
+}
+
+/// systemd itself finds nothing to say about the unit.
+#[test]
+fn the_unit_of_systemd_is_understood() -> Result<()> {
+    let net = Net::new()?;
+    let there = Command::new("systemd-analyze").arg("--version").output().is_ok_and(|output| output.status.success());
+    let given = include_str!("../../tools/systemd/minet.service");
+    if !there {
+        println!("skipped: there is no systemd-analyze");
+        return Ok(());
+    }
+    let unit = net.dir().join("minet.service");
+    let text = given.replace("/usr/local/sbin/minet", &net.minet()?.display().to_string());
+    assert_ne!(text, given, "the binary that is here stands for the one that is installed");
+    fs::write(&unit, text).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["verify", "--man=no", "--recursive-errors=no"]).arg(&unit);
+    let said = run(verify)?;
+    assert_eq!(said.stderr.trim(), "", "systemd finds fault");
+    Ok(())
+}
+
 /// Lanes are bound to the processors that were named; the control thread is not.
 #[test]
 fn lanes_run_where_they_are_told() -> Result<()> {

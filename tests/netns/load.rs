@@ -1,7 +1,7 @@
 //! Under load: nobody starves, nothing is lost over shared memory, and a ping still gets through.
 
 use crate::topology::mesh;
-use minet_tests::{Iperf, IperfReport, Net, Node, Ping, PingReport, Result, SOON, eventually};
+use minet_tests::{Iperf, IperfReport, Net, Node, Ping, Result, SOON, eventually};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -98,7 +98,8 @@ fn a_long_stream_over_shared_memory_loses_no_segment() -> Result<()> {
     is_whole_once(30)
 }
 
-/// What waits in front of a ping in queues is bounded, since rings are.
+/// What stands in front of a ping in queues is bounded, since rings are: the bytes that the stream carries in the time of a typical
+/// ping, whatever the machine is busy with besides. `cargo xtask bench` has the times.
 #[test]
 fn a_ping_gets_through_beside_a_stream() -> Result<()> {
     let net = Net::new()?;
@@ -108,15 +109,11 @@ fn a_ping_gets_through_beside_a_stream() -> Result<()> {
     let (_server, load) = Iperf::new(b.space(), &target, 4).start(a.space())?;
     let pings = Ping::new(&target, 300).every(Duration::from_millis(10)).run(a.space())?;
     let report = IperfReport::parse(&load.finish(SOON)?.stdout)?;
-    let p99 = percentile(&pings, 0.99).unwrap();
-    println!("ping beside {:.2} Gbit/s: p50 {:?} µs, p99 {p99} µs", report.gbits, pings.median());
+    let (median, p99) = (pings.median().unwrap(), pings.percentile(0.99).unwrap());
+    let standing = median * 1e-6 * report.gbits * 1e9 / 8.0;
+    println!("ping beside {:.2} Gbit/s: p50 {median} µs, p99 {p99} µs, {standing} bytes", report.gbits);
     assert!(pings.received >= 297, "{pings:?}");
-    assert!(p99 < 100_000.0, "{p99} µs");
+    // A ring has 1 MiB, and so much more may be in the kernel's queues.
+    assert!(standing < 4e6, "{standing} bytes stand before a ping of {median} µs");
     Ok(())
-}
-
-fn percentile(report: &PingReport, part: f64) -> Option<f64> {
-    let mut times = report.times.clone();
-    times.sort_by(f64::total_cmp);
-    times.get((part * times.len() as f64) as usize).copied()
 }

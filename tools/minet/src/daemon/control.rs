@@ -11,7 +11,7 @@ mod watches;
 
 use super::{
     DaemonError, Lanes, UDP, guests::Guests, interface::Attached, iops::Iops, journal::Journal, local::Local,
-    media::Media, paths::Paths, publish, sealing::Sealing, signals::Signals, wires::Wires,
+    media::Media, paths::Paths, publish, sealing::Sealing, signals::Signals, supervisor::Supervisor, wires::Wires,
 };
 use crate::{
     Config,
@@ -82,6 +82,7 @@ pub(super) struct Control {
     media: Media,
     journal: Journal,
     paths: Paths,
+    supervisor: Supervisor,
     dirty: bool,
     tracing: Option<looks::Tracing>,
     watches: watches::Watches,
@@ -126,6 +127,7 @@ impl Control {
             pings: BTreeMap::new(),
             expire: Instant::now() + EXPIRE,
             paths: Paths::default(),
+            supervisor: Supervisor::new(Instant::now()),
             dirty: true,
             tracing: None,
             watches: watches::Watches::default(),
@@ -195,14 +197,13 @@ impl Control {
             self.node.incarnation(),
             self.config.fabric
         );
-        // Without a supervisor that wants to know, there is nothing to tell.
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        self.supervisor.ready();
         Ok(())
     }
 
     fn stop(&mut self) {
         log::info!("stopping");
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.supervisor.stopping();
         self.end_guests();
         self.node.shut_down(self.clock.now());
         self.send_all();
@@ -220,8 +221,10 @@ impl Control {
         let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
         let guests = self.guests.timeout();
         let (trace, watches) = (self.trace_timeout(), self.watches.timeout());
-        let all = [core, self.local.timeout(), pings, expire, paths, gate, media, iops, guests, trace, watches];
-        all.into_iter().flatten().min()
+        let supervisor = self.supervisor.timeout(Instant::now());
+        let own = [core, self.local.timeout(), pings, expire, paths, gate, media];
+        let all = own.into_iter().chain([iops, guests, trace, watches, supervisor]);
+        all.flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -308,6 +311,7 @@ impl Control {
         self.take_events(poll);
         self.tend_media();
         self.tell_watches(poll.registry());
+        self.supervisor.handle_timeout(Instant::now(), &self.lanes.mailboxes);
     }
 
     /// Sends what the core has to say and publishes what changed.
@@ -319,6 +323,9 @@ impl Control {
         if !std::mem::take(&mut self.dirty) {
             return;
         }
+        let others = self.node.members().chain(self.node.departed()).filter(|r| r.node != self.node.id());
+        let reached = self.node.members().filter(|r| self.node.route(r.node).is_some());
+        self.supervisor.members(reached.count(), others.count());
         let snapshot = publish::snapshot(&self.node, &self.wires, &self.attached, &self.stations, &self.lanes);
         for (attached, table) in self.attached.iter_mut().zip(&snapshot.tables) {
             let on = table.members().iter().any(|m| m.hop.is_some());

@@ -18,6 +18,7 @@ mod publish;
 mod reports;
 mod sealing;
 mod signals;
+mod supervisor;
 mod wires;
 
 use crate::{

@@ -34,6 +34,8 @@ pub(crate) enum Command {
     SendTo { carrier: usize, to: SocketAddr, bytes: Vec<u8> },
     /// A channel's path takes messages of so many bytes now.
     Resize { carrier: usize, channel: Channel, message: usize },
+    /// Say that the lane turns.
+    Probe(Arc<AtomicBool>),
     /// End.
     Stop,
 }
@@ -161,7 +163,7 @@ impl Mailbox {
         let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
     }
 
-    pub(super) fn next(&self) -> Option<Command> {
+    pub(crate) fn next(&self) -> Option<Command> {
         self.commands.pop()
     }
 

@@ -29,7 +29,7 @@ use outlet::Outlet;
 use rest::Rest;
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -178,6 +178,7 @@ impl Lane {
                     }
                 }
                 Command::Resize { carrier, channel, message } => self.outlet.resize(carrier, channel, message),
+                Command::Probe(answered) => answered.store(true, Ordering::Relaxed),
                 Command::Stop => return true,
             }
         }

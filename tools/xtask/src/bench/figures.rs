@@ -19,6 +19,10 @@ pub enum Way {
     ShmLarge,
     /// MINET over UDP through a veth pair that segments no datagrams, as an ordinary network card.
     UdpSoft,
+    /// MINET over raw Ethernet in clear text, the underlay's MTU 1500.
+    Ether,
+    /// The same, the underlay's MTU 9000.
+    EtherJumbo,
     /// A bare prototype of a data path.
     Prototype(&'static str),
     /// What a user would pick instead.
@@ -38,6 +42,8 @@ pub enum Metric {
     Small,
     /// Sparse round trip, median, µs.
     Sparse,
+    /// Sparse round trip beside a TCP stream the same way, 99th percentile, µs: what waits in queues.
+    Loaded,
     /// Back-to-back round trip, mean, µs.
     Flood,
     /// Round trip of a UDP datagram between programs on two cores, median, µs.
@@ -57,6 +63,8 @@ impl Way {
             Self::SealedChaCha => "UDP, sealed with ChaCha20",
             Self::ShmLarge => "shared memory, MTU 65000",
             Self::UdpSoft => "UDP, link without segmentation",
+            Self::Ether => "raw Ethernet",
+            Self::EtherJumbo => "raw Ethernet, underlay MTU 9000",
             Self::Prototype(name) | Self::Peer(name) => name,
         }
     }
@@ -64,8 +72,17 @@ impl Way {
 
 impl Metric {
     /// In the order they are measured.
-    pub const ALL: [Self; 8] =
-        [Self::Tcp, Self::Tcp4, Self::Both, Self::Small, Self::Sparse, Self::Flood, Self::Socket, Self::Cost];
+    pub const ALL: [Self; 9] = [
+        Self::Tcp,
+        Self::Tcp4,
+        Self::Both,
+        Self::Small,
+        Self::Sparse,
+        Self::Loaded,
+        Self::Flood,
+        Self::Socket,
+        Self::Cost,
+    ];
 
     /// For a table.
     pub fn name(self) -> &'static str {
@@ -75,6 +92,7 @@ impl Metric {
             Self::Both => "TCP both ways Gbit/s",
             Self::Small => "64 B UDP k/s",
             Self::Sparse => "ping p50 µs",
+            Self::Loaded => "ping beside a stream p99 µs",
             Self::Flood => "flood ping µs",
             Self::Socket => "sockperf p50 µs",
             Self::Cost => "daemons s/GB",

@@ -36,7 +36,7 @@ const fn floor(way: Way, metric: Metric, against: Against, bound: Bound) -> Floo
 }
 
 /// All of them. The first two are those of the first version.
-pub const FLOORS: [Floor; 17] = [
+pub const FLOORS: [Floor; 19] = [
     floor(Way::Shm, Metric::Tcp, Veth, AtLeast(0.45)),
     floor(Way::Udp, Metric::Tcp, Veth, AtLeast(0.30)),
     floor(Way::Shm, Metric::Tcp, Veth, AtLeast(0.75)),
@@ -46,6 +46,8 @@ pub const FLOORS: [Floor; 17] = [
     floor(Way::Sealed, Metric::Tcp, Veth, AtLeast(0.47)),
     floor(Way::SealedChaCha, Metric::Tcp, Veth, AtLeast(0.28)),
     floor(Way::UdpSoft, Metric::Tcp, Veth, AtLeast(0.33)),
+    floor(Way::Ether, Metric::Tcp, Veth, AtLeast(0.28)),
+    floor(Way::EtherJumbo, Metric::Tcp, Veth, AtLeast(0.47)),
     floor(Way::Shm, Metric::Flood, Nothing, AtMost(12.0)),
     floor(Way::Shm, Metric::Sparse, Nothing, AtMost(45.0)),
     floor(Way::Udp, Metric::Sparse, Nothing, AtMost(55.0)),

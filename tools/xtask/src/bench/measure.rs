@@ -14,6 +14,10 @@ const FLOOD: u32 = 5000;
 /// Between two requests of a sparse ping.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// The same beside a stream.
+const LOADED: u32 = 100;
+const LOADED_PAUSE: Duration = Duration::from_millis(9);
+
 /// The lowest rate that is tried for small datagrams and the factor between two, and how many there are.
 const RATE: f64 = 20_000.0;
 const STEP: f64 = 1.15;
@@ -66,6 +70,15 @@ fn value(rig: &Rig, standing: &Standing, metric: Metric, seconds: u32) -> Result
         Metric::Sparse => {
             let report = ping(SPARSE * seconds).every(PAUSE).run(&rig.left)?;
             report.median().ok_or_else(|| Error::unexpected("ping told no times"))
+        }
+        Metric::Loaded => {
+            let (_there, stream) = tcp(&rig.right, right).start(&rig.left)?;
+            // Only while the stream is at its speed: its first second is left out here too.
+            let growing = ping(LOADED).every(LOADED_PAUSE).run(&rig.left)?;
+            let report = ping(LOADED * seconds).every(LOADED_PAUSE).run(&rig.left)?;
+            stream.finish(Duration::from_secs(u64::from(seconds)) + 2 * SOON)?;
+            let told = report.percentile(0.99).filter(|_| growing.received > 0);
+            told.ok_or_else(|| Error::unexpected("ping told no times"))
         }
         Metric::Flood => Ok(ping(FLOOD * seconds).with(&["-f", "-q", "-w", "5"]).run(&rig.left)?.avg),
         Metric::Socket => socket(rig, right, seconds),

@@ -16,8 +16,8 @@ const NODES: [(&str, u32); 2] = [("a", 1), ("b", 2)];
 
 /// With veth first, in the order they take turns.
 pub fn all() -> Vec<Subject> {
-    use Metric::{Both, Cost, Flood, Sparse, Tcp, Tcp4};
-    let some: &[Metric] = &[Tcp, Tcp4, Both, Sparse, Flood, Cost];
+    use Metric::{Both, Cost, Flood, Loaded, Sparse, Tcp, Tcp4};
+    let some: &[Metric] = &[Tcp, Tcp4, Both, Sparse, Loaded, Flood, Cost];
     vec![
         Subject::new(Way::Veth, &Metric::ALL, |_| Ok(Standing::between(UNDERLAY))),
         Subject::new(Way::Shm, &Metric::ALL, |rig| stand(rig, |config| config)),
@@ -28,6 +28,12 @@ pub fn all() -> Vec<Subject> {
         Subject::new(Way::UdpSoft, &[Tcp, Cost], |rig| {
             without_segmentation(rig)?;
             stand(rig, over_udp)
+        }),
+        Subject::new(Way::Ether, &[Tcp, Sparse, Cost], |rig| stand(rig, over_ethernet)),
+        Subject::new(Way::EtherJumbo, &[Tcp, Sparse, Cost], |rig| {
+            let jumbo = ["link", "set", "u0", "mtu", "9000"];
+            rig.ends().into_iter().try_for_each(|space| space.ip(&jumbo).map(drop))?;
+            stand(rig, over_ethernet)
         }),
     ]
 }
@@ -47,6 +53,10 @@ fn at(id: u32) -> String {
 fn over_udp(config: Config) -> Config {
     let (own, other) = (at(config.id), at(3 - config.id));
     config.udp(&own, &[&other]).without_shm()
+}
+
+fn over_ethernet(config: Config) -> Config {
+    config.ether("u0").without_shm()
 }
 
 /// Over UDP with this cipher alone.
