@@ -61,8 +61,12 @@ pub struct Config {
     pub iop_image: Option<PathBuf>,
     /// Lines added to each I/O processor's table.
     pub iop_extra: String,
+    /// Lines put at the end of its segment's table as they are.
+    pub segment_extra: String,
     /// Lines put at the top of the file as they are.
     pub extra: String,
+    /// The user that it runs as; the harness's own, root, where there is none.
+    pub user: Option<u32>,
     /// The log level.
     pub log: String,
 }
@@ -91,6 +95,8 @@ impl Config {
             iop_image: None,
             iop_extra: String::new(),
             extra: String::new(),
+            user: None,
+            segment_extra: String::new(),
             log: "info".to_owned(),
         }
     }
@@ -157,6 +163,18 @@ impl Config {
         self
     }
 
+    /// With TCP/IP in its own process, and these lines on its segment, such as `forward` and `expose`.
+    pub fn userspace(mut self, lines: &str) -> Self {
+        (self.mode, self.segment_extra) = ("smoltcp".to_owned(), lines.to_owned());
+        self
+    }
+
+    /// As this user, without any privilege.
+    pub fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
     /// With a run-time directory of its own: another host.
     pub fn run_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.run_dir = Some(dir.into());
@@ -167,6 +185,12 @@ impl Config {
     pub fn iop(mut self, name: &str, id: u32, image: &Path) -> Self {
         self.iops.push((name.to_owned(), id));
         self.iop_image = Some(image.to_owned());
+        self
+    }
+
+    /// Starts an I/O processor that is a process. All that a node starts are of one kind.
+    pub fn iop_process(mut self, name: &str, id: u32) -> Self {
+        self.iops.push((name.to_owned(), id));
         self
     }
 
@@ -237,13 +261,17 @@ impl Config {
             line(format_args!("[link]\nheartbeat_ms = {interval}\nmiss_limit = {misses}"));
         }
         for (name, id) in &self.iops {
-            let image = self.iop_image.as_deref().unwrap_or(Path::new("")).display().to_string();
-            line(format_args!("[[iop]]\nname = {name:?}\nid = {id}\nimage = {image:?}\n{}", self.iop_extra));
+            let kind = match &self.iop_image {
+                Some(image) => format!("image = {:?}", image.display().to_string()),
+                None => "kind = \"process\"".to_owned(),
+            };
+            line(format_args!("[[iop]]\nname = {name:?}\nid = {id}\n{kind}\n{}", self.iop_extra));
         }
         line(format_args!("[[segment]]\nname = \"lan\"\ninterface = {:?}\nmtu = {}", self.interface, self.mtu));
         line(format_args!("mode = {:?}\nlearn = {}", self.mode, self.learn));
         let own = || vec![format!("{}/16", self.ipv4()), format!("{}/64", self.ipv6())];
         line(format_args!("addresses = [{}]", quoted(&self.addresses.clone().unwrap_or_else(own))));
+        line(format_args!("{}", self.segment_extra));
         text
     }
 }

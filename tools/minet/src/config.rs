@@ -6,6 +6,7 @@
 //! ```
 
 mod address;
+mod forward;
 mod iop;
 mod media;
 mod trust;
@@ -15,7 +16,8 @@ use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use address::Cidr;
-pub use iop::{IOP_IMAGE, IOPS, Iop};
+pub use forward::{Expose, Forward, ForwardError};
+pub use iop::{IOP_IMAGE, IOPS, Iop, IopKind};
 pub use media::{Ether, Serial, SerialArg};
 pub use trust::{STATE_DIR, TrustConfig};
 
@@ -74,6 +76,8 @@ pub enum Mode {
     Plain,
     /// TUN: IP packets without an Ethernet header
     Tun,
+    /// No interface of the host: TCP/IP in this process.
+    Smoltcp,
 }
 
 /// One interface.
@@ -93,6 +97,10 @@ pub struct Segment {
     pub learn: bool,
     /// Broadcast frames a second that one source may send.
     pub broadcast_limit: u32,
+    /// Ports of this host that lead to nodes; with a user-space stack.
+    pub forwards: Vec<Forward>,
+    /// Ports of the interface that lead to this host; with a user-space stack.
+    pub exposes: Vec<Expose>,
 }
 
 /// A whole configuration, checked.
@@ -226,6 +234,10 @@ struct SegmentFile {
     queues: Option<usize>,
     learn: Option<bool>,
     broadcast_limit: Option<u32>,
+    #[serde(default)]
+    forward: Vec<Forward>,
+    #[serde(default)]
+    expose: Vec<Expose>,
 }
 
 /// What the command line says over the file.
@@ -271,9 +283,17 @@ pub struct Overrides {
     pub cpus: Vec<usize>,
     /// `--pcap`
     pub pcap: Option<PathBuf>,
+    /// `--stack`, of the first segment: whether it is in this process
+    pub userspace: Option<bool>,
+    /// `--forward`, in addition to the first segment's
+    pub forwards: Vec<Forward>,
+    /// `--expose`, in addition to the first segment's
+    pub exposes: Vec<Expose>,
     /// `--iop`, in addition to the file's
     pub iops: Vec<String>,
-    /// `--iop-image`, of all of them
+    /// `--iop-process`, in addition to the file's
+    pub iop_processes: Vec<String>,
+    /// `--iop-image`, of all that are machines
     pub iop_image: Option<PathBuf>,
 }
 
@@ -321,6 +341,13 @@ impl Config {
             if !over.addresses.is_empty() {
                 first.addresses = Some(over.addresses.clone());
             }
+            first.mode = match (over.userspace, first.mode) {
+                (Some(true), _) => Mode::Smoltcp,
+                (Some(false), Mode::Smoltcp) => Mode::Tap,
+                (_, mode) => mode,
+            };
+            first.forward.extend(over.forwards.iter().cloned());
+            first.expose.extend(over.exposes.iter().cloned());
         }
         let name = name("name", &over.name.clone().or(file.name).unwrap_or_else(host_name))?;
         let id = match over.id.or(file.id) {
@@ -395,7 +422,7 @@ impl Config {
             let twice = segments.iter().take(i).any(|t| t.name == s.name || t.interface == s.interface);
             check("segment", &s.name, !twice, "every segment needs a name and an interface of its own")?;
         }
-        let iops = iop::iops(file.iop, &over.iops, over.iop_image.as_ref(), (&name, id))?;
+        let iops = iop::iops(file.iop, over, (&name, id))?;
         Ok(Config {
             iops,
             id,
@@ -448,16 +475,38 @@ fn policy(file: &LinkFile) -> Result<Policy, ConfigError> {
 }
 
 fn segment(file: SegmentFile, on_one_host: bool) -> Result<Segment, ConfigError> {
-    let interface = file.interface.unwrap_or_else(|| "minet0".into());
+    let userspace = file.mode == Mode::Smoltcp;
+    let interface = file.interface.unwrap_or_else(|| if userspace { "smoltcp" } else { "minet0" }.into());
     let learn = file.learn.unwrap_or(false);
     // Memory carries any size, and a large one costs the kernel less. A bridge would take it over for all its ports.
-    let large = on_one_host && file.mode == Mode::Tap && !learn;
+    let large = on_one_host && matches!(file.mode, Mode::Tap | Mode::Smoltcp) && !learn;
     let mtu = file.mtu.unwrap_or(if large { MTU_ON_ONE_HOST } else { MTU });
     let fine = (1..=15).contains(&interface.len())
         && !interface.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control() || c == '%')
         && !matches!(&*interface, "." | "..");
     check("segment.interface", &interface, fine, "it must have 1 to 15 characters, no `/`, `:`, `%` or white space")?;
     check("segment.mtu", mtu, (576..=65_521).contains(&mtu), "it must be 576 to 65521")?;
+    if userspace {
+        let few = file.addresses.as_ref().is_none_or(|all| all.len() <= 4);
+        check("segment.addresses", &interface, few, "a user-space stack (`mode = \"smoltcp\"`) has at most 4")?;
+        check("segment.learn", learn, !learn, "there are no stations behind a user-space stack")?;
+        check("segment.mtu", mtu, mtu >= 1280, "a user-space stack needs at least 1280")?;
+    }
+    let allowed = "it needs a user-space stack (`mode = \"smoltcp\"` or `--stack smoltcp`)";
+    if let Some(forward) = file.forward.first() {
+        check("segment.forward", forward, userspace, allowed)?;
+    }
+    if let Some(expose) = file.expose.first() {
+        check("segment.expose", expose, userspace, allowed)?;
+    }
+    for (i, one) in file.forward.iter().enumerate() {
+        let twice = file.forward.iter().take(i).any(|other| other.listen == one.listen);
+        check("segment.forward", one, !twice, "two forwards cannot listen at one port")?;
+    }
+    for (i, one) in file.expose.iter().enumerate() {
+        let twice = file.expose.iter().take(i).any(|other| other.port == one.port);
+        check("segment.expose", one, !twice, "a port of the interface leads to one place")?;
+    }
     Ok(Segment {
         name: name("segment.name", file.name.as_deref().unwrap_or("lan"))?,
         interface,
@@ -466,6 +515,8 @@ fn segment(file: SegmentFile, on_one_host: bool) -> Result<Segment, ConfigError>
         addresses: file.addresses,
         learn,
         broadcast_limit: file.broadcast_limit.unwrap_or(10_000),
+        forwards: file.forward,
+        exposes: file.expose,
     })
 }
 
@@ -544,5 +595,13 @@ mod tests {
         assert!(error("name='a'\n[[iop]]\nid=3").contains("iop.name"));
         assert!(error("name='a'\n[[iop]]\nname='x'\nmiss_limit=1").contains("iop.miss_limit"));
         assert!(error("name='a'\n[[iop]]\nname='x'\nheartbeat_ms=0").contains("iop.heartbeat_ms"));
+        let stack = "name='a'\n[[segment]]\nmode='smoltcp'\n";
+        assert!(error("name='a'\n[[segment]]\nforward=['80:b:80']").contains("--stack smoltcp"));
+        assert!(error("name='a'\n[[segment]]\nexpose=['80:127.0.0.1:80']").contains("--stack smoltcp"));
+        assert!(error(&format!("{stack}forward=['b:80']")).contains("a form like"));
+        assert!(error(&format!("{stack}forward=['80:b:80','80:c:80']")).contains("two forwards"));
+        assert!(error(&format!("{stack}expose=['80:127.0.0.1:80','80:127.0.0.1:81']")).contains("leads to one place"));
+        assert!(error(&format!("{stack}learn=true")).contains("no stations"));
+        assert!(error(&format!("{stack}mtu=576")).contains("at least 1280"));
     }
 }

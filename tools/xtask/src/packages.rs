@@ -31,12 +31,17 @@ pub const NETWORK: &[Need] = &[
     ("ps", "procps"),
     ("sysctl", "procps"),
     ("socat", "socat"),
+    ("curl", "curl"),
+    ("setpriv", "util-linux"),
     // Programs of tests are compiled, with the headers of the C library.
     ("cc", "build-essential"),
 ];
 
 /// What tests that boot a bare machine use besides.
-pub const MACHINE: &[Need] = &[("qemu-system-x86_64", "qemu-system-x86"), ("curl", "curl")];
+pub const MACHINE: &[Need] = &[("qemu-system-x86_64", "qemu-system-x86"), ("qemu-system-riscv64", "qemu-system-misc")];
+
+/// What links an image for another processor.
+pub const LINKER: &[Need] = &[("riscv64-linux-gnu-ld", "binutils-riscv64-linux-gnu")];
 
 /// Where programs are, also those that only root has in its path.
 pub fn which(program: &str) -> Option<PathBuf> {

@@ -4,8 +4,8 @@ use super::{
     message_args::{BcastArgs, Outgoing, RecvArgs, SendArgs, TraceArgs, WatchArgs},
     values::{patience, pause, seconds, socket},
 };
-use crate::{Cidr, Mode, SerialArg};
-use clap::{Parser, Subcommand, ValueHint};
+use crate::{Cidr, Expose, Forward, Mode, SerialArg};
+use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Ethernet over messages: a network interface whose peers are the other nodes of a Messenger fabric.
@@ -40,6 +40,24 @@ pub enum Command {
     Trace(TraceArgs),
     /// Show the node's I/O processors, or tell one what to do
     Iop(IopArgs),
+    /// Be an I/O processor that is a process: started by a node
+    #[command(hide = true)]
+    IopProcess {
+        /// Its name, for those who look at processes
+        name: Option<String>,
+        /// Where it listens for a node that is started anew
+        door: Option<PathBuf>,
+    },
+    /// Take an image and be the I/O processor that it is: started by a node
+    #[command(hide = true)]
+    IopLoad {
+        /// Its name, for those who look at processes
+        name: String,
+        /// Where images are kept: endings are added
+        store: PathBuf,
+        /// Where it listens for a node that is started anew
+        door: Option<PathBuf>,
+    },
     /// Measure the way to a member, beneath the interface
     Ping(PingArgs),
     /// Send a message to ports of any node
@@ -149,15 +167,36 @@ pub struct RunArgs {
     /// Write every message on the carriers to a capture file
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub pcap: Option<PathBuf>,
+    /// Whose TCP/IP the first segment has: the host's through an interface, or one in this process, which needs no root
+    #[arg(long, value_name = "STACK")]
+    pub stack: Option<StackArg>,
+    /// With `--stack smoltcp`: pass connections to a port of this host on to a node, may be repeated
+    #[arg(long, value_name = "[ADDRESS:]PORT:NODE:PORT")]
+    pub forward: Vec<Forward>,
+    /// With `--stack smoltcp`: pass connections to a port of this node on to this host, may be repeated
+    #[arg(long, value_name = "PORT:ADDRESS:PORT")]
+    pub expose: Vec<Expose>,
     /// Start an I/O processor of this name: a bare machine in QEMU that joins the first segment, may be repeated
     #[arg(long)]
     pub iop: Vec<String>,
+    /// Start an I/O processor of this name that is a process: it needs neither QEMU nor root, may be repeated
+    #[arg(long)]
+    pub iop_process: Vec<String>,
     /// The image that I/O processors run [default: /usr/lib/minet/iop-x86_64]
     #[arg(long, env = "MINET_IOP_IMAGE", value_hint = ValueHint::FilePath)]
     pub iop_image: Option<PathBuf>,
     /// Log level [default: info; the variable MINET_LOG takes filters]
     #[arg(long, value_name = "LEVEL", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     pub log: Option<String>,
+}
+
+/// Whose TCP/IP an interface has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StackArg {
+    /// The host's kernel, through a TAP interface
+    Kernel,
+    /// smoltcp in this process: no interface of the host, no root
+    Smoltcp,
 }
 
 /// Which daemon to ask, and how to print.
@@ -266,10 +305,13 @@ pub struct AddIop {
     /// Its number [default: computed from the name]
     #[arg(long)]
     pub id: Option<u32>,
-    /// The image it runs [default: /usr/lib/minet/iop-x86_64]
-    #[arg(long, env = "MINET_IOP_IMAGE", value_hint = ValueHint::FilePath)]
+    /// It is a process of the node's host instead of a machine
+    #[arg(long, conflicts_with = "qemu")]
+    pub process: bool,
+    /// The image it runs [default: /usr/lib/minet/iop-x86_64; of a process the program `minet` itself]
+    #[arg(long, value_hint = ValueHint::FilePath)]
     pub image: Option<PathBuf>,
-    /// The program it runs on [default: qemu-system-x86_64]
+    /// The program it runs on [default: qemu-system-x86_64 or qemu-system-riscv64, as the image is]
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub qemu: Option<PathBuf>,
     /// Its name, and which daemon to ask
@@ -426,6 +468,11 @@ mod tests {
         let args = Args::parse_from(["minet", "run", "--name", "a", "--address", "10.0.0.1/8", "--peer", "[::1]:7400"]);
         assert!(matches!(args.command, Command::Run(r) if r.address.len() == 1 && r.peer.len() == 1));
         assert!(Args::try_parse_from(["minet", "run", "--address", "10.0.0.1"]).is_err());
+        let words = ["--stack", "smoltcp", "--forward", "8080:node7:80", "--expose", "22:127.0.0.1:22"];
+        let args = Args::parse_from([&["minet", "run"][..], &words].concat());
+        let Command::Run(run) = args.command else { panic!() };
+        assert_eq!((run.stack, run.forward.len(), run.expose.len()), (Some(StackArg::Smoltcp), 1, 1));
+        assert!(Args::try_parse_from(["minet", "run", "--forward", "8080"]).is_err());
         let args = Args::parse_from(["minet", "iop", "reset", "io1", "--name", "a"]);
         let Command::Iop(IopArgs { command: IopCommand::Reset(one) }) = args.command else { panic!() };
         assert_eq!((&*one.iop, one.at.name.as_deref()), ("io1", Some("a")));

@@ -73,6 +73,14 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Dump(at) => ask::dump(&at),
         Command::Trace(args) => trace::trace(&args),
         Command::Bcast(args) => messages::send(&args.send()),
+        Command::IopProcess { door, .. } => {
+            crate::iop_process::run(door.as_deref())?;
+            Ok(ExitCode::FAILURE)
+        }
+        Command::IopLoad { name, store, door } => {
+            crate::iop_process::load(&name, &store, door.as_deref())?;
+            Ok(ExitCode::FAILURE)
+        }
         Command::Iop(iop) => iops::run(&iop.command),
         Command::Ping(ping) => ask::ping(&ping),
         Command::Send(send) => messages::send(&send),
@@ -127,7 +135,11 @@ fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
         queues: run.queues,
         cpus: run.cpus.clone(),
         pcap: run.pcap.clone(),
+        userspace: run.stack.map(|stack| stack == args::StackArg::Smoltcp),
+        forwards: run.forward.clone(),
+        exposes: run.expose.clone(),
         iops: run.iop.clone(),
+        iop_processes: run.iop_process.clone(),
         iop_image: run.iop_image.clone(),
     };
     Config::load(run.config.clone(), &over)

@@ -97,11 +97,12 @@ pub(super) fn status(r: &StatusReport) -> String {
 }
 
 pub(super) fn iops(r: &IopsReport) -> String {
-    let mut rows = vec![heading(["name", "id", "state", "lives", "process", "reason", "last words"])];
+    let mut rows = vec![heading(["name", "id", "kind", "state", "lives", "process", "reason", "last words"])];
     for i in &r.iops {
         rows.push(vec![
             i.name.clone(),
             i.id.to_string(),
+            i.kind.clone(),
             i.state.clone(),
             i.lives.to_string(),
             dash(i.pid),
@@ -116,6 +117,7 @@ pub(super) fn iop(i: &IopReport) -> String {
     let lines = [
         ("name", i.name.clone()),
         ("id", i.id.to_string()),
+        ("kind", i.kind.clone()),
         ("state", format!("{} ({:#04x})", i.state, i.code)),
         ("reason", i.reason.clone()),
         ("traffic", i.traffic.clone()),

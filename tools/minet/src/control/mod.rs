@@ -69,6 +69,9 @@ pub enum Ask {
         iop: String,
         /// Its number; none to compute it from the name.
         id: Option<u32>,
+        /// It is a process of this host instead of a machine.
+        #[serde(default)]
+        process: bool,
         /// The image it runs; none for the usual one.
         image: Option<PathBuf>,
         /// The program it runs on; none for the usual one.
@@ -78,6 +81,13 @@ pub enum Ask {
     Console {
         /// Its name.
         iop: String,
+    },
+    /// What happened to a node from an event on: answered when there is something, or with nothing after a second or two.
+    Next {
+        /// The node's number.
+        peer: u32,
+        /// The first event that is wanted.
+        since: u64,
     },
     /// One echo request to a member, named by name or number.
     Ping {

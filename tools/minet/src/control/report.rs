@@ -122,6 +122,9 @@ pub struct IopReport {
     pub id: u32,
     /// Its name.
     pub name: String,
+    /// What it runs on: `qemu` or `process`.
+    #[serde(default)]
+    pub kind: String,
     /// `initializing`, `reset`, `hold`, `ready`, `operational`, `failed` or `faulted`.
     pub state: String,
     /// The state's number in I2O.

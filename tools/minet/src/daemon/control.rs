@@ -7,6 +7,7 @@ mod looks;
 mod opening;
 mod pings;
 mod processors;
+mod watches;
 
 use super::{
     DaemonError, Lanes, UDP, guests::Guests, interface::Attached, iops::Iops, journal::Journal, local::Local,
@@ -27,7 +28,7 @@ use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use pings::Asking;
 use std::{
     collections::BTreeMap,
-    os::fd::{AsFd, AsRawFd},
+    os::fd::AsRawFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -84,6 +85,7 @@ pub(super) struct Control {
     supervisor: Supervisor,
     dirty: bool,
     tracing: Option<looks::Tracing>,
+    watches: watches::Watches,
     /// Counters begin with these.
     counted: Option<crate::control::StatsReport>,
 }
@@ -128,6 +130,7 @@ impl Control {
             supervisor: Supervisor::new(Instant::now()),
             dirty: true,
             tracing: None,
+            watches: watches::Watches::default(),
             counted: None,
         }
     }
@@ -165,8 +168,9 @@ impl Control {
         let registry = poll.registry();
         self.local.register(registry, Tokens::LISTENER, Tokens::WATCH)?;
         for (i, attached) in self.attached.iter().enumerate() {
+            let Some(fd) = attached.watched() else { continue };
             let token = Token(Tokens::INTERFACES + i);
-            registry.register(&mut SourceFd(&attached.as_fd().as_raw_fd()), token, Interest::READABLE)?;
+            registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
         }
         self.iops.register(registry, Tokens::IOPS)?;
         self.tell_attachments();
@@ -216,12 +220,11 @@ impl Control {
         let media = self.media.timeout();
         let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
         let guests = self.guests.timeout();
-        let trace = self.trace_timeout();
+        let (trace, watches) = (self.trace_timeout(), self.watches.timeout());
         let supervisor = self.supervisor.timeout(Instant::now());
-        [core, self.local.timeout(), pings, expire, paths, gate, media, iops, guests, trace, supervisor]
-            .into_iter()
-            .flatten()
-            .min()
+        let own = [core, self.local.timeout(), pings, expire, paths, gate, media];
+        let all = own.into_iter().chain([iops, guests, trace, watches, supervisor]);
+        all.flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -307,6 +310,7 @@ impl Control {
         self.serve_iops(poll);
         self.take_events(poll);
         self.tend_media();
+        self.tell_watches(poll.registry());
         self.supervisor.handle_timeout(Instant::now(), &self.lanes.mailboxes);
     }
 
@@ -325,6 +329,7 @@ impl Control {
         let snapshot = publish::snapshot(&self.node, &self.wires, &self.attached, &self.stations, &self.lanes);
         for (attached, table) in self.attached.iter_mut().zip(&snapshot.tables) {
             let on = table.members().iter().any(|m| m.hop.is_some());
+            attached.tell_members(&self.node);
             if attached.set_carrier(on) {
                 log::info!("interface {}: {}", attached.config.interface, if on { "carrier" } else { "no carrier" });
             }

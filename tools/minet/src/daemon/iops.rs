@@ -3,17 +3,24 @@
 mod system;
 
 use super::interface::derived;
-use crate::{Config, config::Iop};
+use crate::{
+    Config,
+    config::{Iop, IopKind},
+};
 use fabric::shm::Rings;
-use iop::{Bus, Event, Policy, Processor, Spec, State, Table, Want};
-use messenger_core::{Incarnation, LinkId, NodeId};
+use iop::{Bus, Event, Kind, Policy, Processor, Spec, State, Table, Want};
+use messenger_core::{Incarnation, LinkId, Node, NodeId};
 use mio::{Interest, Registry, Token, unix::SourceFd};
 use std::{
     collections::VecDeque,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+/// This program, whatever became of its file.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// All of them, in the order of the configuration, later ones behind.
 #[derive(Default)]
@@ -73,9 +80,21 @@ impl Iops {
             self.bus = Some(Bus::new().map_err(io::Error::other)?);
         }
         let spec = Spec {
+            kind: match iop.kind {
+                IopKind::Qemu => Kind::Qemu,
+                IopKind::Process => Kind::Process,
+            },
             name: iop.name.to_string(),
             image: iop.image.clone(),
-            program: iop.qemu.clone(),
+            program: match iop.kind {
+                IopKind::Qemu => iop.qemu.clone(),
+                IopKind::Process => Some(OWN_PROGRAM.into()),
+            },
+            door: (iop.kind == IopKind::Process)
+                .then(|| config.run_dir.join(&*config.fabric).join(format!("{}.door", iop.name))),
+            // What this program is itself need not be sent.
+            store: (iop.kind == IopKind::Process && iop.image != Path::new(OWN_PROGRAM))
+                .then(|| config.run_dir.join(&*config.fabric).join(format!("{}.iop", iop.name))),
             lanes: config.queues,
             ring: config.ring,
             doorbell: doorbell.try_clone()?,
@@ -178,13 +197,25 @@ impl Iops {
         self.all.iter_mut().for_each(|one| one.processor.handle_timeout(now));
     }
 
-    /// A link came up, or ended.
-    pub(super) fn handle_link(&mut self, now: Duration, link: LinkId, up: bool) {
+    /// A link ended.
+    pub(super) fn handle_end(&mut self, now: Duration, link: LinkId) {
         let Some(one) = self.all.iter_mut().find(|one| one.link == Some(link)) else { return };
-        if !up {
-            one.link = None;
+        one.link = None;
+        one.processor.handle(now, Event::LinkDown);
+    }
+
+    /// The node may know others than before: looks whether those are there that are to join.
+    pub(super) fn handle_members(&mut self, now: Duration, node: &Node) {
+        for one in self.all.iter_mut().filter(|one| one.processor.state().0 == State::Ready) {
+            let peer = one.link.and_then(|link| node.link(link)).filter(|link| link.is_live()).and_then(|l| l.peer());
+            let record = node.member(one.config.id).filter(|_| node.route(one.config.id).is_some());
+            // What is known of its former life says nothing of this one.
+            if let (Some(peer), Some(record)) = (peer, record)
+                && peer.incarnation == record.incarnation
+            {
+                one.processor.handle_member(now);
+            }
         }
-        one.processor.handle(now, if up { Event::LinkUp } else { Event::LinkDown });
     }
 
     /// Its link was made.

@@ -62,6 +62,9 @@ pub enum DaemonError {
     /// The interface cannot be made.
     #[error(transparent)]
     Interface(#[from] netif::Error),
+    /// The user-space network stack cannot be started.
+    #[error(transparent)]
+    Userspace(#[from] crate::userspace::UserspaceError),
     /// Somebody removed the interface; without it there is nothing to do.
     #[error("interface {0} was removed by somebody else")]
     InterfaceGone(String),
@@ -141,7 +144,7 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     };
     let mut attached: Vec<Attached> = Vec::new();
     for segment in &config.segments {
-        attached.push(Attached::open(&config, segment)?);
+        attached.push(Attached::open(&config, segment, clock)?);
     }
     privileges::drop_others(&config, &dir).map_err(DaemonError::system("cannot drop privileges"))?;
     let waker = mio::Waker::new(poll.registry(), Tokens::INBOX).map_err(DaemonError::system("cannot make a waker"))?;
@@ -225,13 +228,13 @@ impl Drop for Lanes {
     }
 }
 
-/// A node without one of its lanes is of no use: a supervisor starts it again.
-struct Guard;
+/// A node without one of its threads is of no use: a supervisor starts it again.
+pub(crate) struct Guard;
 
 impl Drop for Guard {
     fn drop(&mut self) {
         if thread::panicking() {
-            log::error!("a lane ended in a panic; the daemon ends");
+            log::error!("a thread ended in a panic; the daemon ends");
             std::process::abort();
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | kept | for | when |
 //! | --- | --- | --- |
-//! | `CAP_NET_ADMIN` | interfaces: address, MTU, carrier, taking over; large socket buffers | always |
+//! | `CAP_NET_ADMIN` | interfaces: address, MTU, carrier, taking over; large socket buffers | with any of these |
 //! | `CAP_NET_RAW` | packet sockets, also after an Ethernet came back | with an `ether` carrier |
 //! | `CAP_NET_BIND_SERVICE` | its UDP port | that is below 1024 |
 //! | `CAP_DAC_OVERRIDE` | files and devices of another owner | one of those it is configured with is |
@@ -10,7 +10,7 @@
 //! All else goes before the first lane starts, so that every thread is without it: from the sets of the process, from what it
 //! may ever get back, and, with no-new-privileges, from every program it starts.
 
-use crate::Config;
+use crate::{Config, Mode};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
@@ -41,7 +41,9 @@ fn clear_bounding_set(had: CapabilitySet, keep: CapabilitySet) -> io::Result<()>
 }
 
 fn needed(config: &Config, dir: &Path, own: u32) -> CapabilitySet {
-    let mut needed = CapabilitySet::NET_ADMIN;
+    let mut needed = CapabilitySet::empty();
+    let on_host = config.segments.iter().any(|segment| segment.mode != Mode::Smoltcp);
+    needed.set(CapabilitySet::NET_ADMIN, on_host || config.udp.is_some() || !config.ethers.is_empty());
     needed.set(CapabilitySet::NET_RAW, !config.ethers.is_empty());
     let free = fs::read_to_string(FIRST_FREE_PORT).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(RESERVED);
     needed.set(CapabilitySet::NET_BIND_SERVICE, config.udp.is_some_and(|udp| (1..free).contains(&udp.port())));

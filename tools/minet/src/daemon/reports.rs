@@ -34,6 +34,11 @@ pub(super) fn iops(iops: &Iops) -> IopsReport {
         IopReport {
             id: config.id.get(),
             name: config.name.to_string(),
+            kind: match config.kind {
+                crate::config::IopKind::Qemu => "qemu",
+                crate::config::IopKind::Process => "process",
+            }
+            .into(),
             state: state.to_string(),
             code: state.number(),
             traffic: match processor.traffic() {

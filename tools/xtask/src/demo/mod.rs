@@ -8,13 +8,14 @@
 //!     +-----------------+
 //! ```
 
+pub mod iop;
 mod programs;
 mod reach;
 mod report;
 mod stage;
 mod upkeep;
 
-use crate::{packages, workspace::Workspace};
+use crate::{bare, packages, workspace::Workspace};
 use minet_tests::{Error, Result, SOON, clean_leftovers, clean_up_on_signals, eventually, left_behind};
 use report::Report;
 use stage::Stage;
@@ -40,6 +41,9 @@ pub struct Args {
     /// Show this binary of the command `minet` instead of building one
     #[arg(long, value_name = "FILE")]
     minet: Option<PathBuf>,
+    /// Two I/O processors without an operating system beside a kernel node instead (needs QEMU)
+    #[arg(long, conflicts_with_all = ["keep", "only"])]
+    iop: bool,
 }
 
 /// Something to show: its name and how to get its figure.
@@ -83,6 +87,15 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
         None => workspace.build_minet(true)?,
     };
     let before = interfaces()?;
+    if args.iop {
+        if let Some(why) = bare::images_lack() {
+            return Err(Error::unexpected(why));
+        }
+        let mut report = iop::show(minet, &bare::build_images(workspace)?)?;
+        report.add(NOTHING_LEFT, || nothing_left(&before));
+        print!("{}", if args.json { report.json(&[], None) } else { report.table() });
+        return Ok(report.is_good());
+    }
     let mut stage = Stage::set(minet)?;
     let mut report = Report::new();
     for (name, show) in rows {

@@ -2,7 +2,7 @@
 
 use super::Control;
 use crate::{
-    config::Iop,
+    config::{Iop, IopKind},
     control::{Ask, Asked, StatsReport},
     daemon::{
         reports::{self, Reporter},
@@ -39,8 +39,9 @@ impl Control {
                 Ok(report) => self.server.answer(client, registry, &report),
                 Err(error) => self.server.refuse(client, registry, error),
             },
-            Ask::IopAdd { iop, id, image, qemu } => {
-                let added = Iop::added(&iop, id, image, qemu).map_err(|e| e.to_string());
+            Ask::IopAdd { iop, id, process, image, qemu } => {
+                let kind = if process { IopKind::Process } else { IopKind::Qemu };
+                let added = Iop::added(&iop, id, kind, image, qemu).map_err(|e| e.to_string());
                 match added.and_then(|iop| self.add_iop(iop, poll)) {
                     Ok(report) => self.server.answer(client, registry, &report),
                     Err(error) => self.server.refuse(client, registry, error),
@@ -50,6 +51,7 @@ impl Control {
                 Ok(report) => self.server.answer(client, registry, &report),
                 Err(error) => self.server.refuse(client, registry, error),
             },
+            Ask::Next { peer, since } => self.watch(client, peer, since, registry),
             Ask::Ping { node, size, timeout_ms } => self.ping(client, &node, size, timeout_ms, poll),
             Ask::Invite { name, id, contact, minutes } => {
                 let wanted = Wanted {
