@@ -140,10 +140,13 @@ pub fn clean_leftovers() -> Result<()> {
 /// Runs something that must not be cut short by a signal (a package installation): clean-up waits for it, and says so.
 /// Once a signal came it is not begun any more.
 pub fn undisturbed<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let _gate = hold();
+    let gate = hold();
     *at_work() = Some(what.to_owned());
     let done = work();
     *at_work() = None;
+    drop(gate);
+    // A signal that came meanwhile ends the process; nothing is begun, and no other end comes before it.
+    drop(hold());
     done
 }
 
