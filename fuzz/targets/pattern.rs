@@ -11,14 +11,12 @@ fn is_like(glob: &str, name: &str) -> bool {
     let mut ends = vec![false; name.len() + 1];
     ends[0] = true;
     for c in glob.chars() {
-        let before = ends.clone();
-        for n in 0..=name.len() {
-            ends[n] = match c {
-                '*' => before[n] || (n > 0 && ends[n - 1]),
-                '?' => n > 0 && before[n - 1],
-                c => n > 0 && before[n - 1] && name[n - 1] == c,
-            };
-        }
+        let end = |n: usize| match c {
+            '*' => ends[..=n].contains(&true),
+            '?' => n > 0 && ends[n - 1],
+            c => n > 0 && ends[n - 1] && name[n - 1] == c,
+        };
+        ends = (0..=name.len()).map(end).collect();
     }
     ends[name.len()]
 }
