@@ -19,7 +19,10 @@ use crate::{bare, packages, workspace::Workspace};
 use minet_tests::{Error, Result, clean_leftovers};
 use report::Report;
 use stage::Stage;
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -33,6 +36,9 @@ pub struct Args {
     /// Two I/O processors without an operating system beside a kernel node instead (needs QEMU)
     #[arg(long, conflicts_with = "keep")]
     iop: bool,
+    /// Show this binary of `minet` instead of building one
+    #[arg(long)]
+    minet: Option<PathBuf>,
 }
 
 /// Something to show: its name and how to get its figure.
@@ -65,7 +71,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     packages::ensure(packages::NETWORK)?;
     need_tun()?;
     clean_leftovers()?;
-    let minet = workspace.build_minet(true)?;
+    let minet = args.minet.clone().map_or_else(|| workspace.build_minet(true), Ok)?;
     if args.iop {
         if let Some(why) = bare::images_lack() {
             return Err(Error::unexpected(why));
