@@ -221,6 +221,38 @@ fn no_code_asks_for_the_processor() {
     assert!(wrong.is_empty(), "code for one processor:\n{}", wrong.join("\n"));
 }
 
+/// The machine's own byte order stands only where a kernel of this machine is spoken to: eventfds, socket options, netlink. All
+/// else is written least byte first and says so, or is an address as networks have it.
+///
+/// Rows: MA-08.
+#[test]
+fn the_machines_byte_order_is_for_its_kernel_only() {
+    const KERNELS: [(&str, usize); 7] = [
+        ("fabric/src/bell.rs", 1),
+        ("fabric/src/sys/datagram.rs", 1),
+        ("iop/src/processor.rs", 1),
+        ("iop/src/qemu.rs", 1),
+        ("messenger/guest/src", 2),
+        ("netif/src/link.rs", 1),
+        ("tools/minet/src/lane/mailbox.rs", 1),
+    ];
+    let root = root();
+    let (mut wrong, mut found) = (Vec::new(), [0; KERNELS.len()]);
+    for path in sources(&root) {
+        let short = path.strip_prefix(&root).unwrap();
+        let place = KERNELS.iter().position(|(place, _)| short.starts_with(place));
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| has_native_order(line)) {
+            match place {
+                Some(place) => found[place] += 1,
+                None => wrong.push(format!("{}:{}: {}", short.display(), number + 1, line.trim())),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the machine's own byte order:\n{}", wrong.join("\n"));
+    assert_eq!(found, KERNELS.map(|(_, count)| count), "{KERNELS:?}");
+}
+
 #[test]
 fn the_search_for_processors_finds_them() {
     let line = |pieces: [&str; 2]| pieces.concat();
@@ -291,7 +323,14 @@ fn asks_for_processor(line: &str, pure: bool) -> bool {
     let code = line.split("//").next().unwrap_or_default();
     // Put together here, so that this file is not found.
     let words = [["target_", "arch"], ["target_", "endian"], ["std::", "arch"], ["core::", "arch"], ["as", "m!("]];
-    let native = [["_n", "e_bytes"], ["trans", "mute"]];
-    let has = |words: &[[&str; 2]]| words.iter().any(|word| code.contains(&word.concat()));
-    has(&words) || pure && has(&native)
+    has(code, &words) || pure && has_native_order(line)
+}
+
+/// Whether a line of code, comments left out, reads or writes bytes in the machine's own order.
+fn has_native_order(line: &str) -> bool {
+    has(line.split("//").next().unwrap_or_default(), &[["_n", "e_bytes"], ["trans", "mute"]])
+}
+
+fn has(code: &str, words: &[[&str; 2]]) -> bool {
+    words.iter().any(|word| code.contains(&word.concat()))
 }

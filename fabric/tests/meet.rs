@@ -45,6 +45,7 @@ fn meet(directory: &Path, a: &[Shm], b: &[Shm]) -> (Session, Session) {
     finish(called, calling).unwrap()
 }
 
+/// PROTOCOL 5.3.
 #[test]
 fn every_lane_reaches_the_peer_whatever_the_numbers_of_lanes() {
     let directory = tempfile::tempdir().unwrap();
@@ -87,6 +88,7 @@ fn every_lane_reaches_the_peer_whatever_the_numbers_of_lanes() {
     }
 }
 
+/// PROTOCOL 5.1.
 #[test]
 fn a_name_is_taken_once_and_given_back() {
     let directory = tempfile::tempdir().unwrap();
@@ -121,6 +123,20 @@ fn what_a_dead_node_left_is_seen_as_such_and_taken_over() {
     let _calling = connect(directory.path(), "stale", &offer(&lane, b"")).unwrap();
     assert!(listener.accept(&offer(&lane, b"")).unwrap().is_some());
     Listener::bind(directory.path(), "file").unwrap();
+}
+
+/// PROTOCOL 5.4: who still maps the rings is told by the socket's end, whatever the rings say.
+#[test]
+fn the_end_of_the_socket_is_the_end_of_the_peer() {
+    let directory = tempfile::tempdir().unwrap();
+    let lane = lanes(1);
+    let (at_a, at_b) = meet(directory.path(), &lane, &lane);
+    let Session { life, .. } = at_a;
+    assert_eq!((life.check(), at_b.life.check()), (Life::Alive, Life::Alive));
+    let rings = at_b.rings;
+    drop(at_b.life);
+    assert_eq!(life.check(), Life::Dead);
+    drop(rings);
 }
 
 #[test]

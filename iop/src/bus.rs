@@ -84,6 +84,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 9.7.
     #[test]
     fn everybody_is_told_who_comes_and_goes() {
         let mut bus = Bus::new().unwrap();

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -54,6 +55,8 @@ pub enum Arch {
     Riscv64,
 }
 
+/// `O_NONBLOCK` of Linux.
+const NONBLOCK: i32 = 0o4000;
 const X86_64: u16 = 62;
 const RISCV: u16 = 243;
 const NOTE: u32 = 4;
@@ -92,8 +95,12 @@ fn head(path: &Path) -> Result<[u8; 20], ImageError> {
 pub fn check(path: &Path) -> Result<Arch, ImageError> {
     let read = |source| ImageError::Read { path: path.into(), source };
     let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(read)?.take(IMAGE_MOST + 1);
-    file.read_to_end(&mut bytes).map_err(read)?;
+    // Opening does not wait for the other end of a pipe.
+    let file = File::options().read(true).custom_flags(NONBLOCK).open(path).map_err(read)?;
+    if !file.metadata().map_err(read)?.is_file() {
+        return Err(ImageError::NotAnImage(path.into()));
+    }
+    file.take(IMAGE_MOST + 1).read_to_end(&mut bytes).map_err(read)?;
     if bytes.len() as u64 > IMAGE_MOST {
         return Err(ImageError::TooLarge(path.into()));
     }
@@ -108,7 +115,11 @@ fn machine(bytes: &[u8], path: &Path) -> Result<u16, ImageError> {
     Ok(number::<2>(bytes, 18).ok_or_else(|| ImageError::Truncated(path.into()))? as u16)
 }
 
-fn check_bytes(bytes: &[u8], path: &Path) -> Result<Arch, ImageError> {
+/// Checks what stands in a file, which is named for the error; which processor it is for.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_bytes(bytes: &[u8], path: &Path) -> Result<Arch, ImageError> {
     let arch = match machine(bytes, path)? {
         X86_64 => Arch::X86_64,
         RISCV => Arch::Riscv64,

@@ -73,6 +73,7 @@ mod tests {
     use rustix::net::{RecvAncillaryBuffer, RecvFlags, recvmsg};
     use std::io::IoSliceMut;
 
+    /// PROTOCOL 9.3.
     #[test]
     fn the_machine_gets_everything_in_the_order_it_wants() {
         let [memory, ring, state, bell] = [(); 4].map(|()| fabric::shm::bell().unwrap());

@@ -210,6 +210,7 @@ mod tests {
         assert_eq!(come(&mut s, &table(Policy::default()), 2, every, Mac::BROADCAST, mac(2)), Inbound::Deliver);
     }
 
+    /// PROTOCOL 2.4.
     #[test]
     fn nobody_speaks_for_a_neighbour_and_any_link_may_relay_for_others() {
         assert_eq!(simple(3, 2), Inbound::Drop(Reason::ForgedSource));
@@ -220,6 +221,7 @@ mod tests {
         assert_eq!(simple(2, 1), Inbound::Drop(Reason::Echo));
     }
 
+    /// PROTOCOL 2.3.
     #[test]
     fn a_frame_must_come_from_its_owner() {
         let strict = |src| come(&mut Switch::new(), &table(Policy::default()), 2, header(2, 1), mac(1), src);
@@ -272,6 +274,7 @@ mod tests {
         assert_eq!(got, Inbound::Drop(Reason::Malformed));
     }
 
+    /// PROTOCOL 2.9.
     #[test]
     fn relaying_goes_on_only_where_it_leads_away() {
         let (table, mut s) = (table(Policy::default()), Switch::new());

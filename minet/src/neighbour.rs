@@ -190,6 +190,7 @@ mod tests {
         f
     }
 
+    /// PROTOCOL 2.11.
     #[test]
     fn arp_for_a_member_is_answered_byte_by_byte() {
         let golden = [
@@ -211,6 +212,7 @@ mod tests {
         assert_eq!(answer[38..42], [0; 4]);
     }
 
+    /// PROTOCOL 2.11.
     #[test]
     fn what_only_others_can_answer_goes_to_everybody() {
         let own_probe = request([0; 4], [10, 0, 0, 1]);
@@ -260,6 +262,7 @@ mod tests {
         a
     }
 
+    /// PROTOCOL 2.11.
     #[test]
     fn a_solicitation_for_a_member_is_answered_byte_by_byte() {
         let answer = ask(&table(), &solicit(fe80(1), fe80(2)), false).unwrap();

@@ -108,6 +108,7 @@ impl Net {
 
 /// Each of three nodes in a ring gets exactly one copy of a broadcast, and the sender none.
 ///
+/// PROTOCOL 2.9.
 /// Rows: MN-11.
 #[test]
 fn a_broadcast_in_a_ring_reaches_each_node_once() {

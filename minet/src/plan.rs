@@ -390,6 +390,7 @@ mod tests {
         assert_eq!((vnet.gso, vnet.gso_size), (Gso::Tcp4, 1000 - 20 - 32));
     }
 
+    /// PROTOCOL 2.7.
     #[test]
     fn a_member_without_offloads_gets_a_bare_frame_with_a_complete_sum() {
         let table = table_with(Member { offloads: Offloads::NONE, ..member(2) });
@@ -434,6 +435,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 2.6.
     #[test]
     fn what_carries_no_data_alone_is_sliced_not_cut() {
         let table = table_with(Member { message: 700, ..member(2) });
@@ -458,6 +460,7 @@ mod tests {
         assert_eq!((a.counters.iter().find(|(n, _)| *n == "sliced")).unwrap().1, 4096);
     }
 
+    /// PROTOCOL 2.10.
     #[test]
     fn a_relay_keeps_the_origin_takes_a_hop_and_never_answers() {
         let table = table_with(Member { message: 1600, largest_frame: 1514, ..member(2) });

@@ -136,6 +136,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 2.8.
     #[test]
     fn ipv4_gets_fragmentation_needed() {
         let read = large(false);
@@ -152,6 +153,7 @@ mod tests {
         assert_eq!(icmp.payload(), &read[24..24 + QUOTE_MAX]);
     }
 
+    /// PROTOCOL 2.8.
     #[test]
     fn ipv6_gets_packet_too_big() {
         let read = large(true);

@@ -46,7 +46,7 @@ pub struct VirtioNet {
     pub csum_offset: u16,
 }
 
-const ECN: u8 = 0x80;
+pub(crate) const ECN: u8 = 0x80;
 
 impl VirtioNet {
     /// Its length in bytes.
@@ -132,6 +132,7 @@ mod tests {
         VirtioNet { flags: 1, gso: Gso::Tcp4, ecn: true, hdr_len: 66, gso_size: 1448, csum_start: 34, csum_offset: 16 }
     }
 
+    /// PROTOCOL 2.1.
     #[test]
     fn parse_and_emit() {
         assert_eq!(VirtioNet::parse(&BYTES), Some(header()));

@@ -62,13 +62,7 @@ impl Monitor {
     pub fn read(&mut self, changes: &mut Vec<Change>) -> Result<(), Error> {
         loop {
             match receive(&self.socket) {
-                Ok((bytes, from)) if from.port_number() == 0 => match split(LISTEN, &bytes) {
-                    Ok(messages) => changes.extend(messages.into_iter().filter_map(|m| match m.payload {
-                        NetlinkPayload::InnerMessage(inner) => self.change(&inner),
-                        _ => None,
-                    })),
-                    Err(_) => changes.push(Change::Lost),
-                },
+                Ok((bytes, from)) if from.port_number() == 0 => changes.extend(Change::read(self.index, &bytes)),
                 // Not from the kernel: any process may send here.
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -77,15 +71,27 @@ impl Monitor {
             }
         }
     }
+}
 
-    fn change(&self, message: &RouteNetlinkMessage) -> Option<Change> {
+impl Change {
+    /// What one datagram of the kernel's says of the interface with that number. One that cannot be read is [`Change::Lost`].
+    pub fn read(index: u32, bytes: &[u8]) -> Vec<Change> {
+        let Ok(messages) = split(LISTEN, bytes) else { return Vec::from([Change::Lost]) };
+        let inner = messages.into_iter().filter_map(|m| match m.payload {
+            NetlinkPayload::InnerMessage(inner) => Some(inner),
+            _ => None,
+        });
+        inner.filter_map(|message| Change::of(index, &message)).collect()
+    }
+
+    fn of(index: u32, message: &RouteNetlinkMessage) -> Option<Change> {
         match message {
-            RouteNetlinkMessage::NewLink(m) if m.header.index == self.index => Link::from_message(m).map(Change::Link),
-            RouteNetlinkMessage::DelLink(m) if m.header.index == self.index => Some(Change::Gone),
-            RouteNetlinkMessage::NewAddress(m) if m.header.index == self.index => {
+            RouteNetlinkMessage::NewLink(m) if m.header.index == index => Link::from_message(m).map(Change::Link),
+            RouteNetlinkMessage::DelLink(m) if m.header.index == index => Some(Change::Gone),
+            RouteNetlinkMessage::NewAddress(m) if m.header.index == index => {
                 Address::from_message(m).map(Change::Address)
             }
-            RouteNetlinkMessage::DelAddress(m) if m.header.index == self.index => {
+            RouteNetlinkMessage::DelAddress(m) if m.header.index == index => {
                 Address::from_message(m).map(Change::NoAddress)
             }
             _ => None,

@@ -103,6 +103,7 @@ fn raw(space: &Netns, to: MacAddr, from: MacAddr, payload: &[u8]) {
     space.run("sh", &["-c", &format!("printf '{octal}' | socat -u - INTERFACE:e0")]).unwrap();
 }
 
+/// PROTOCOL 10.4.
 #[test]
 fn an_interface_that_is_unplugged_switched_off_or_renamed_is_followed() {
     let (_net, [left, right]) = wired("1500");

@@ -78,6 +78,7 @@ conformance! {
 /// The same suite over memory of one process, memory of several, datagrams, raw Ethernet and a byte stream; here its first test, above
 /// all of them.
 ///
+/// PROTOCOL 1.1.
 /// Rows: MA-10, MN-7.
 #[test]
 fn one_suite_fits_every_carrier() {

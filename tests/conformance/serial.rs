@@ -67,6 +67,7 @@ impl Socket {
     }
 }
 
+/// PROTOCOL 11.2.
 /// Rows: MF-4.
 #[test]
 fn garbage_before_between_and_after_messages_is_skipped_and_counted() {
@@ -110,6 +111,8 @@ fn before_the_peer_is_attached_it_is_a_stranger() {
 }
 
 /// USB unplugged, and plugged in again.
+///
+/// PROTOCOL 11.5.
 #[test]
 fn a_device_that_vanishes_is_taken_up_when_it_is_back() {
     let socket = Socket::new();

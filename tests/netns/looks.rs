@@ -83,6 +83,7 @@ fn a_trace_shows_what_passes_its_filter() -> Result<()> {
 /// A request that nobody answers is listed with its age, its open slot and the queue that it waits in; from this node and, by
 /// a message, from another one.
 ///
+/// PROTOCOL 15.1.
 /// Rows: DB-2.
 #[test]
 fn a_dump_lists_a_stuck_ticket() -> Result<()> {

@@ -68,6 +68,7 @@ fn frames_travel_on_an_ethernet_without_addresses() -> Result<()> {
 ///           +-- e0 :c
 /// ```
 ///
+/// PROTOCOL 3.11, 10.3.
 /// Rows: MP-46.
 #[test]
 fn nodes_on_one_ethernet_find_each_other() -> Result<()> {

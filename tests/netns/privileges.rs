@@ -105,5 +105,11 @@ fn another_user_may_not_ask() -> Result<()> {
         }
     }
     assert_eq!(a.ask(&["status"])?["node"]["name"], "a", "root is answered");
+    // A stranger cannot fill the log.
+    let log = a.log()?;
+    for door in ["control socket: user 65534", "guests: user 65534"] {
+        let lines = log.lines().filter(|line| line.contains(door)).count();
+        assert!((1..=5).contains(&lines), "{lines} lines of {door:?}: {log}");
+    }
     Ok(())
 }

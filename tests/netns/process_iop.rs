@@ -17,6 +17,7 @@ use std::{fs, time::Duration};
 /// It has no privilege and no interface.
 ///
 /// Rows: CB-1, IM-3.
+/// PROTOCOL 9.13.
 #[test]
 fn a_process_is_a_processor_like_a_machine() -> Result<()> {
     let rig = Rig::processes(1)?;
@@ -57,6 +58,7 @@ fn four_processes_come_up_without_an_operator() -> Result<()> {
 }
 
 /// Rows: IM-4, IM-13.
+/// PROTOCOL 9.12.
 #[test]
 fn a_process_is_reset_in_order() -> Result<()> {
     reset_in_order(&Rig::processes(2)?)
@@ -150,6 +152,7 @@ fn of_two_processors_of_one_number_one_gives_way() -> Result<()> {
 /// what it was sent.
 ///
 /// Rows: CB-2.
+/// PROTOCOL 9.14.
 #[test]
 fn an_image_is_sent_to_a_process_and_goes_on_where_it_stopped() -> Result<()> {
     let rig = Rig::processes(1)?;
@@ -199,7 +202,7 @@ fn an_image_is_sent_to_a_process_and_goes_on_where_it_stopped() -> Result<()> {
 }
 
 /// The manager is killed and started again while its processors run: they are found again and not rebooted. They are the same
-/// processes of the same incarnation, with all that they held.
+/// processes of the same incarnation, with all that they held. PROTOCOL 9.15.
 #[test]
 fn a_manager_that_is_started_again_finds_its_processors() -> Result<()> {
     let mut rig = Rig::processes(2)?;

@@ -129,6 +129,7 @@ fn a_node_in_clear_text_is_not_heard() -> Result<()> {
     a.wait_members(1, SOON)
 }
 
+/// PROTOCOL 6.16.
 #[test]
 fn a_peer_with_the_right_key_and_another_id_or_name_is_refused() -> Result<()> {
     for (name, id) in [("b", 9), ("thief", 2)] {
@@ -159,6 +160,8 @@ fn a_restarted_peer_is_met_again_whoever_called() -> Result<()> {
 }
 
 /// The caller's address changes under a running link; the session goes on from the new one.
+///
+/// PROTOCOL 6.14.
 #[test]
 fn a_peer_that_moves_keeps_its_link() -> Result<()> {
     let rig = Rig::new()?;

@@ -92,6 +92,8 @@ fn there_is_no_false_alarm() {
 }
 
 /// Loss over the limit demotes, at both ends, and the link is taken back when it is good again.
+///
+/// PROTOCOL 3.12.
 #[test]
 fn a_lossy_link_is_left_and_taken_back() {
     for seed in 0..10 {

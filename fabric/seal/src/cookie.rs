@@ -87,6 +87,7 @@ fn equal(a: &[u8; PROOF], b: &[u8; PROOF]) -> bool {
 mod tests {
     use super::*;
 
+    /// PROTOCOL 6.3.
     #[test]
     fn a_cookie_is_for_one_address_and_for_some_time() {
         let at = |n| Address::from([n; 6]);
@@ -101,6 +102,7 @@ mod tests {
         assert!(!cookies.check(Duration::from_secs(1000), &at(1), &cookie), "nothing counts after a long sleep");
     }
 
+    /// PROTOCOL 6.2.
     #[test]
     fn a_knock_is_for_one_door() {
         let (door, other) = (PublicKey::new([1; 32]), PublicKey::new([2; 32]));

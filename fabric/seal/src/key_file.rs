@@ -71,12 +71,7 @@ impl KeyFile {
     pub fn create(path: &Path, identity: &Identity) -> Result<(), KeyFileError> {
         let failed = |source| KeyFileError::Write { path: path.to_path_buf(), source };
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        let text = Zeroizing::new(format!(
-            "# The secret key of a MINET node. Whoever can read it can be that node.\nsecret = {}\npublic = {}\n",
-            PublicKey::new(*identity.secret().expose()),
-            identity.public()
-        ));
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        let written = file.write_all(KeyFile::emit(identity).as_bytes()).and_then(|()| file.sync_all());
         written.inspect_err(|_| drop(std::fs::remove_file(path))).map_err(failed)
     }
 
@@ -106,18 +101,34 @@ impl KeyFile {
         if text.len() as u64 > MOST {
             return Err(damaged("it is too long"));
         }
+        KeyFile::parse(&text).map_err(damaged)
+    }
+
+    /// What stands in a file for this key pair. It has the secret key.
+    pub fn emit(identity: &Identity) -> Zeroizing<String> {
+        Zeroizing::new(format!(
+            "# The secret key of a MINET node. Whoever can read it can be that node.\nsecret = {}\npublic = {}\n",
+            PublicKey::new(*identity.secret().expose()),
+            identity.public()
+        ))
+    }
+
+    /// The key pair of a file's text.
+    ///
+    /// # Errors
+    /// What is wrong with it, for [`KeyFileError::Damaged`].
+    pub fn parse(text: &str) -> Result<Identity, &'static str> {
         let value = |key: &str| {
             let lines = text.lines().filter_map(|line| line.split_once('='));
             lines.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim()).next()
         };
-        let secret = value("secret").ok_or_else(|| damaged("there is no secret key in it"))?;
-        let secret: PublicKey = secret.parse().map_err(|_| damaged("the secret key is not 43 characters of base64"))?;
-        let public = value("public").ok_or_else(|| damaged("there is no public key in it"))?;
-        let public: PublicKey = public.parse().map_err(|_| damaged("the public key is not 43 characters of base64"))?;
-        let identity = Identity::from_secret(Secret::new(*secret.as_bytes()));
-        let identity = identity.map_err(|_| damaged("the secret key is none"))?;
+        let secret = value("secret").ok_or("there is no secret key in it")?;
+        let secret: PublicKey = secret.parse().map_err(|_| "the secret key is not 43 characters of base64")?;
+        let public = value("public").ok_or("there is no public key in it")?;
+        let public: PublicKey = public.parse().map_err(|_| "the public key is not 43 characters of base64")?;
+        let identity = Identity::from_secret(Secret::new(*secret.as_bytes())).map_err(|_| "the secret key is none")?;
         if identity.public() != public {
-            return Err(damaged("the two keys do not belong together"));
+            return Err("the two keys do not belong together");
         }
         Ok(identity)
     }

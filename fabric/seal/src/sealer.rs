@@ -114,6 +114,7 @@ mod tests {
         Sealer { next, bytes, ..Sealer::new(cipher, 7, 3, Arc::default()) }
     }
 
+    /// PROTOCOL 6.9.
     #[test]
     fn both_ways_of_sealing_give_the_same() {
         let message = [5; 100];

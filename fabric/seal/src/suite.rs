@@ -146,6 +146,7 @@ mod tests {
     use super::*;
     use Suite::*;
 
+    /// PROTOCOL 6.7.
     #[test]
     fn two_ends_agree_whoever_asks() {
         let lists: [&[Suite]; 6] = [

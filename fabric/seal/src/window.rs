@@ -84,6 +84,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 6.10.
     #[test]
     fn the_window_reaches_at_least_2048_back() {
         const { assert!(REACH >= 2048) };
@@ -98,6 +99,8 @@ mod tests {
 
     proptest! {
         /// The window against a set that remembers everything.
+        ///
+        /// PROTOCOL 6.10.
         #[test]
         fn it_agrees_with_a_perfect_memory(jumps in prop::collection::vec((0u64..9000, 0u64..6000), 1..400)) {
             let (mut window, mut seen, mut newest, mut base) = (Window::new(), BTreeSet::new(), None::<u64>, 0u64);

@@ -122,6 +122,7 @@ mod tests {
         const { assert!(COOKIE <= KNOCK && COOKIE <= INIT && RESPONSE <= INIT && DENIAL <= INIT && LOST <= OVERHEAD) };
     }
 
+    /// PROTOCOL 6.1.
     #[test]
     fn sealed_is_never_taken_for_clear_text() {
         // The version of a message in clear text is the high nibble of its first byte: 1 and, later, a little more.

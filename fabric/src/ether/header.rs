@@ -9,10 +9,10 @@ use pnet_packet::{
 };
 
 /// Bytes of the length.
-pub(super) const LENGTH: usize = 2;
+pub const LENGTH: usize = 2;
 
-/// The 16 bytes in front of a message of `len` bytes; `None` when a length that long cannot be said.
-pub(super) fn emit(destination: MacAddr, source: MacAddr, len: usize) -> [u8; HEAD] {
+/// The 16 bytes in front of a message of `len` bytes, of which a frame takes 65535 at the most.
+pub fn emit(destination: MacAddr, source: MacAddr, len: usize) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     if let Some(mut ethernet) = MutableEthernetPacket::new(&mut head) {
         ethernet.set_destination(destination);
@@ -25,7 +25,7 @@ pub(super) fn emit(destination: MacAddr, source: MacAddr, len: usize) -> [u8; HE
 }
 
 /// The source and the message of a frame; `None` when it is too short, for another EtherType, or says more than it has.
-pub(super) fn parse(frame: &[u8]) -> Option<(MacAddr, &[u8])> {
+pub fn parse(frame: &[u8]) -> Option<(MacAddr, &[u8])> {
     let ethernet = EthernetPacket::new(frame).filter(|e| e.get_ethertype() == EtherType(ETHER_TYPE))?;
     let start = frame.len() - ethernet.payload().len();
     let (length, rest) = frame.get(start..)?.split_first_chunk::<LENGTH>()?;

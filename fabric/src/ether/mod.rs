@@ -19,7 +19,7 @@
 //! made again ([`crate::Carrier::medium`]).
 
 mod carrier;
-mod header;
+pub mod header;
 mod interface;
 
 pub use carrier::Ether;

@@ -3,21 +3,31 @@
 use std::ops::Range;
 
 /// Ends a frame.
-pub(super) const END: u8 = 0;
+pub const END: u8 = 0;
 /// Bytes of the CRC-32.
 const CRC: usize = 4;
+/// Is summed up in front of each message and not sent: without it the sum of nothing is zero, and a few zeros of a longer message,
+/// cut off by one altered bit, were a message without bytes.
+const FRONT: u8 = 1;
+
+fn sum(message: &[u8]) -> [u8; CRC] {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&[FRONT]);
+    sum.update(message);
+    sum.finalize().to_le_bytes()
+}
 
 /// The most bytes on the line of a message of `len` bytes, with the zeros around it.
-pub(super) const fn frame_most(len: usize) -> usize {
+pub const fn frame_most(len: usize) -> usize {
     cobs::max_encoding_length(len + CRC) + 2
 }
 
 /// Appends a frame to `out`. `plain` is put to use for the while.
-pub(super) fn emit<'a>(pieces: impl Iterator<Item = &'a [u8]>, plain: &mut Vec<u8>, out: &mut Vec<u8>) {
+pub fn emit<'a>(pieces: impl Iterator<Item = &'a [u8]>, plain: &mut Vec<u8>, out: &mut Vec<u8>) {
     plain.clear();
     pieces.for_each(|piece| plain.extend_from_slice(piece));
-    let crc = crc32fast::hash(plain);
-    plain.extend_from_slice(&crc.to_le_bytes());
+    let sum = sum(plain);
+    plain.extend_from_slice(&sum);
     let start = out.len();
     out.resize(start + cobs::max_encoding_length(plain.len()), 0);
     // The room is what the crate itself says is enough.
@@ -27,31 +37,31 @@ pub(super) fn emit<'a>(pieces: impl Iterator<Item = &'a [u8]>, plain: &mut Vec<u
 }
 
 /// Cuts what comes from the line into messages.
-pub(super) struct Cutter {
+pub struct Cutter {
     frame: Vec<u8>,
     most: usize,
     /// Too long to be a frame: all is skipped up to the next zero.
     skipping: bool,
-    /// What was no message.
-    pub(super) malformed: u64,
+    /// How often there was something that was no message.
+    pub malformed: u64,
 }
 
 impl Cutter {
     /// For messages of at most `message` bytes.
-    pub(super) fn new(message: usize) -> Cutter {
+    pub fn new(message: usize) -> Cutter {
         let most = frame_most(message);
         Cutter { frame: Vec::with_capacity(most), most, skipping: false, malformed: 0 }
     }
 
     /// Forgets what came of the frame at hand.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.malformed += u64::from(self.skipping || !self.frame.is_empty());
         self.frame.clear();
         self.skipping = false;
     }
 
     /// Takes bytes from the line; appends messages to `out` and says where they lie.
-    pub(super) fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>, mut found: impl FnMut(Range<usize>)) {
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>, mut found: impl FnMut(Range<usize>)) {
         while let Some(end) = bytes.iter().position(|byte| *byte == END) {
             let (head, rest) = bytes.split_at(end);
             bytes = rest.get(1..).unwrap_or_default();
@@ -93,7 +103,7 @@ fn parse(frame: &[u8], out: &mut Vec<u8>) -> Option<Range<usize>> {
 fn decode(frame: &[u8], out: &mut [u8]) -> Option<usize> {
     let report = cobs::decode(frame, out).ok()?;
     let (message, crc) = out.get(..report.frame_size())?.split_last_chunk::<CRC>()?;
-    (crc32fast::hash(message) == u32::from_le_bytes(*crc)).then_some(message.len())
+    (sum(message) == *crc).then_some(message.len())
 }
 
 #[cfg(test)]
@@ -130,6 +140,28 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 11.1: sums of `01` and the message by another implementation; COBS leaves no zero before the end.
+    #[test]
+    fn a_frame_is_these_bytes() {
+        assert_eq!(frame(b"123456789"), b"\x0e123456789\xc0\x2e\xb5\x21\0");
+        assert_eq!(frame(b""), [5, 0x1b, 0xdf, 0x5, 0xa5, 0]);
+        assert_eq!(frame(b"a\0b"), [&[2, b'a', 6, b'b'][..], &sum(b"a\0b"), &[0]].concat());
+    }
+
+    /// Zeros stand as ones on the line. A bit of such a one is altered, so that a zero cuts the frame in two.
+    #[test]
+    fn a_run_of_zeros_that_is_cut_makes_no_message() {
+        for len in 1..300 {
+            let whole = frame(&vec![0; len]);
+            for at in 0..whole.len() - 1 {
+                let mut cut = whole.clone();
+                cut[at] = END;
+                assert_eq!(messages(&mut Cutter::new(300), &cut, 64), [[0; 0]; 0], "{len} {at}");
+            }
+        }
+    }
+
+    /// PROTOCOL 11.2.
     #[test]
     fn zeros_between_messages_are_nothing() {
         let bytes = [&[0, 0][..], &frame(b"one"), &[0], &frame(b"two"), &[0, 0]].concat();

@@ -1,6 +1,6 @@
 //! A serial line: messages as frames of bytes on any tty or pty.
 //!
-//! There is one peer, at the other end. Each message is followed by its CRC-32, stuffed by COBS so that no byte of it is
+//! There is one peer, at the other end. Each message is followed by a CRC-32, stuffed by COBS so that no byte of it is
 //! zero, and ended by a zero; a zero stands in front too where the line was idle, so that what stood there before is not
 //! taken for a part (PROTOCOL section 11). What lies between two zeros and is no message, whoever wrote it, is skipped and
 //! counted as malformed.
@@ -16,7 +16,7 @@
 
 mod carrier;
 mod device;
-mod frame;
+pub mod frame;
 mod pace;
 mod queue;
 

@@ -115,6 +115,7 @@ impl Queue {
 mod tests {
     use super::*;
 
+    /// PROTOCOL 11.4.
     #[test]
     fn what_is_urgent_overtakes_what_waits_but_not_what_is_being_written() {
         let mut queue = Queue::new(20);

@@ -182,6 +182,7 @@ mod tests {
         PAGE + n * RING..PAGE + (n + 1) * RING
     }
 
+    /// PROTOCOL 9.2.
     #[test]
     fn a_machine_and_a_lane_talk_through_one_memory() {
         let board = Board::new(1 << 18).unwrap();
@@ -213,6 +214,7 @@ mod tests {
         assert_eq!(batch[0].bytes.len(), 7);
     }
 
+    /// PROTOCOL 9.2.
     #[test]
     fn a_process_opens_what_its_host_made_and_nothing_else() {
         let board = Board::new(1 << 18).unwrap();

@@ -203,6 +203,7 @@ mod tests {
     const ONE: Said<'static> = Said::Greeting(Greeting { lanes: 2, ring_size: 1 << 20, hello: b"node a" });
     const BYTES: &[u8] = b"MSHM\x01\0\x01\0\x02\0\x06\0\0\0\x10\0node a";
 
+    /// PROTOCOL 5.2.
     #[test]
     fn a_greeting_is_these_bytes() {
         assert_eq!(ONE.emit(), BYTES);

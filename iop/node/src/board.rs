@@ -180,7 +180,8 @@ impl Layout {
         let inside = |p: &Place| {
             p.at >= PAGE && p.at.is_multiple_of(PAGE) && p.at.checked_add(p.len).is_some_and(|end| end <= memory)
         };
-        let apart = all.windows(2).all(|two| matches!(two, [a, b] if a.at + a.len <= b.at));
+        let apart =
+            all.windows(2).all(|two| matches!(two, [a, b] if a.at.checked_add(a.len).is_some_and(|end| end <= b.at)));
         all.iter().all(inside) && apart
     }
 }
@@ -322,6 +323,7 @@ pub(crate) mod tests {
         }
     }
 
+    /// PROTOCOL 9.1.
     #[test]
     fn what_the_host_writes_the_processor_reads() {
         let sheet = Sheet::new(0xa5a5_a5a5);
@@ -337,6 +339,7 @@ pub(crate) mod tests {
         assert!(read(&sheet, 8 << 20).is_ok(), "one side's words do not touch the other's");
     }
 
+    /// PROTOCOL 9.2.
     #[test]
     fn garbage_is_no_board() {
         for fill in [0, u32::MAX, 0xa5a5_a5a5] {

@@ -132,6 +132,7 @@ mod tests {
     use crate::board::tests::Sheet;
     use std::collections::BTreeSet;
 
+    /// PROTOCOL 9.7.
     #[test]
     fn every_ring_has_a_place_of_its_own() {
         let layout = Layout::new();

@@ -172,6 +172,7 @@ pub(crate) mod tests {
         }
     }
 
+    /// PROTOCOL 9.4.
     #[test]
     fn survives_the_text_and_skips_what_is_new() {
         let mut config = config(9, "io1");

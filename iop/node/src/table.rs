@@ -133,6 +133,7 @@ mod tests {
         Table { version, entries: (0..count).map(entry).collect() }
     }
 
+    /// PROTOCOL 9.8.
     #[test]
     fn what_is_written_is_read_once() {
         let sheet = Sheet::new(0);

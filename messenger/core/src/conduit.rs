@@ -484,6 +484,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 3.12.
     #[test]
     fn loss_and_delay_demote_with_hysteresis() {
         let policy = Policy { loss: 200, delay: Duration::from_millis(50), ..Policy::PLAIN };

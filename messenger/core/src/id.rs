@@ -187,6 +187,7 @@ mod tests {
         assert_eq!(NodeId::new(7).unwrap().get(), 7);
     }
 
+    /// PROTOCOL 2.2.
     #[test]
     fn fnv1a_matches_its_published_vectors() {
         assert_eq!(fnv1a(b""), 0x811c9dc5);
@@ -194,6 +195,7 @@ mod tests {
         assert_eq!(fnv1a(b"foobar"), 0xbf9cf968);
     }
 
+    /// PROTOCOL 2.2.
     #[test]
     fn mac_and_node_are_one() {
         let node = NodeId::new(0x0102_0304).unwrap();

@@ -92,6 +92,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 3.1.
     #[test]
     fn says_what_is_wrong() {
         assert_eq!(Name::new(""), Err(NameError::Empty));

@@ -218,6 +218,7 @@ mod tests {
         Entry::new(sample_record(node, version))
     }
 
+    /// PROTOCOL 4.2.
     #[test]
     fn the_newest_version_counts_and_the_digest_follows() {
         let (mut a, mut b) = (Registry::default(), Registry::default());
@@ -248,6 +249,7 @@ mod tests {
         assert_eq!(registry.weight, 0);
     }
 
+    /// PROTOCOL 4.5.
     #[test]
     fn what_is_set_aside_counts_once() {
         let (mut here, mut there, mut aside) = (Registry::default(), Registry::default(), Aside::default());
@@ -262,6 +264,7 @@ mod tests {
         assert_eq!(aside.digest(), 0);
     }
 
+    /// PROTOCOL 4.3.
     #[test]
     fn a_record_in_parts_is_whole_only_in_order() {
         let (mut registry, whole) = (Registry::default(), entry(7, 3));
@@ -279,6 +282,7 @@ mod tests {
         assert!(registry.partials.is_empty());
     }
 
+    /// PROTOCOL 4.3.
     #[test]
     fn lies_about_lengths_are_nothing() {
         let mut registry = Registry::default();

@@ -80,6 +80,8 @@ mod tests {
     }
 
     /// What one end of a link tells is enough, and who tells nothing sets no limit.
+    ///
+    /// PROTOCOL 4.6.
     #[test]
     fn the_narrowest_link_of_a_way_limits_its_messages() {
         let mut all = registry(&[(2, &[1, 4]), (3, &[1]), (4, &[2, 5]), (5, &[4])], |_| true);
@@ -100,18 +102,21 @@ mod tests {
         assert_eq!(ways(&all), [(2, 2, 1), (3, 3, 1), (4, 2, 2)]);
     }
 
+    /// PROTOCOL 4.6.
     #[test]
     fn a_member_that_does_not_relay_is_not_passed_through() {
         let all = registry(&[(2, &[1, 4]), (3, &[1, 4]), (4, &[2, 3])], |n| n != 2);
         assert_eq!(ways(&all), [(2, 2, 1), (3, 3, 1), (4, 3, 2)]);
     }
 
+    /// PROTOCOL 4.6.
     #[test]
     fn a_connection_that_one_end_denies_does_not_count() {
         let all = registry(&[(2, &[1, 4]), (3, &[1]), (4, &[])], |_| true);
         assert_eq!(ways(&all), [(2, 2, 1), (3, 3, 1)]);
     }
 
+    /// PROTOCOL 4.6.
     #[test]
     fn the_way_ends_where_the_hop_limit_does() {
         let line: Vec<(u32, Vec<u32>)> = (2..20).map(|n| (n, [n - 1, n + 1].into())).collect();

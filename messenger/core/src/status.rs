@@ -191,6 +191,7 @@ mod tests {
     use super::*;
     use std::{collections::BTreeSet, string::ToString};
 
+    /// PROTOCOL 7.14.
     /// Rows: SS-1.
     #[test]
     fn each_code_has_a_number_and_a_text_of_its_own() {

@@ -96,6 +96,7 @@ mod tests {
     use super::*;
     use std::os::unix::net::UnixListener;
 
+    /// PROTOCOL 12.1.
     #[test]
     fn the_only_daemon_is_found_and_of_several_one_is_named() {
         let dir = tempfile::tempdir().unwrap();

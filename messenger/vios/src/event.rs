@@ -96,6 +96,7 @@ mod tests {
 
     /// An event has a class, a key and a version, and no room for anything else.
     ///
+    /// PROTOCOL 14.8.
     /// Rows: VI-48.
     #[test]
     fn an_event_is_a_key_and_a_version() {

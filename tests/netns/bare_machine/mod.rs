@@ -171,6 +171,8 @@ fn board(pid: &str) -> Result<PathBuf> {
 }
 
 /// One that writes garbage over its ring, header and all, is given up and reset; its node and others go on.
+///
+/// PROTOCOL 9.6.
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn garbage_in_the_shared_memory_ends_one_life_and_nothing_else() -> Result<()> {

@@ -299,6 +299,7 @@ pub fn any_disk(rig: &Rig) -> Result<()> {
 
 /// One that panics says why, and comes back; unless its configuration allows faults, nobody can have it fail.
 ///
+/// PROTOCOL 9.5.
 /// Rows: IM-5, IM-7.
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]

@@ -57,6 +57,7 @@ fn a_close_waits_for_what_was_sent() -> Result<()> {
     Ok(())
 }
 
+/// PROTOCOL 13.7.
 /// Rows: MP-50.
 #[test]
 fn a_close_waits_for_who_receives() -> Result<()> {

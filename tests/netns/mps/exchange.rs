@@ -94,6 +94,7 @@ fn one_session_reaches_every_target_that_has_it_open() -> Result<()> {
 
 /// The flag and the transaction can be read off the wire: a sub-header with the opcode, and the tag at its end.
 ///
+/// PROTOCOL 13.2.
 /// Rows: MP-14.
 #[test]
 fn the_tag_tells_the_kind_on_the_wire() -> Result<()> {
@@ -120,6 +121,7 @@ fn the_tag_tells_the_kind_on_the_wire() -> Result<()> {
 
 /// The target's storage processor confirms, whatever its client does and whether or not it takes such messages.
 ///
+/// PROTOCOL 13.4, 13.5.
 /// Rows: MP-15, MP-22.
 #[test]
 fn a_message_is_confirmed_before_anybody_looks_at_it() -> Result<()> {

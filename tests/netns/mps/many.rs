@@ -47,6 +47,7 @@ fn filaments_share_conduits() -> Result<()> {
 
 /// Ten thousand messages wait in one mailbox, out of the carrier's memory: what is asynchronous and what is for others goes on.
 ///
+/// PROTOCOL 13.3.
 /// Rows: MP-21.
 #[test]
 fn what_nobody_receives_stops_nobody_else() -> Result<()> {

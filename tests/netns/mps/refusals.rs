@@ -83,6 +83,7 @@ fn the_largest_and_the_smallest_buffer_travel() -> Result<()> {
 
 /// What the client holds, of either kind, takes room until it is released; senders are told meanwhile.
 ///
+/// PROTOCOL 13.6.
 /// Rows: MP-41.
 #[test]
 fn who_holds_messages_is_sent_no_more_until_it_releases() -> Result<()> {

@@ -13,6 +13,7 @@ use std::{collections::HashSet, time::Duration};
 
 /// A person at a node sends to a node by its name: through the protocol and through the command.
 ///
+/// PROTOCOL 14.1.
 /// Rows: VI-45.
 #[test]
 fn a_command_line_sends_to_a_node() -> Result<()> {
@@ -60,6 +61,7 @@ fn ask(a: &mut Vios, b: &mut Vios, document: &VioRequest) -> VioResponse {
 /// A document in, a document out; whoever registered for a class hears of what was made or failed, with key and version and
 /// nothing more. Any node can be asked for all.
 ///
+/// PROTOCOL 14.8, 14.9.
 /// Rows: VI-46, VI-47, VI-48, VI-54.
 #[test]
 fn documents_are_answered_and_followed_by_events() -> Result<()> {
@@ -109,6 +111,7 @@ fn documents_are_answered_and_followed_by_events() -> Result<()> {
 
 /// Four nodes, ten thousand each, and ten thousand more of one that began anew.
 ///
+/// PROTOCOL 12.13.
 /// Rows: VI-04, VI-55.
 #[test]
 fn identifiers_are_unique_in_the_cluster() -> Result<()> {

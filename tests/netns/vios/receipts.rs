@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 /// Receipt or none, response or none, for all or for two by their addresses; five nodes on one host. With N+1 nodes there are N
 /// receipts, and when they are in nobody waits any longer. Each kind is sent by a command line and by a daemon.
 ///
+/// PROTOCOL 14.6.
 /// Rows: VI-01, VI-06, VI-07, VI-10, VI-12, VI-13, VI-14, VI-18, VI-19, VI-23, VI-26, VI-27, VI-36, VI-38, VI-40, VI-59.
 #[test]
 fn the_eight_kinds() -> Result<()> {
@@ -78,6 +79,7 @@ fn the_eight_kinds() -> Result<()> {
 /// One of three others stops: at the time limit, counted from the sending, its entry is marked. Another try with the same
 /// transaction goes to it alone, and it has the message once.
 ///
+/// PROTOCOL 12.12.
 /// Rows: VI-25, VI-28, VI-29.
 #[test]
 fn a_receipt_that_does_not_come_is_marked_and_sent_for_again() -> Result<()> {
@@ -166,6 +168,7 @@ fn the_array_has_an_entry_for_each_registered_node() -> Result<()> {
 /// The node gives the receipt before its client has the message: a client that is stopped, or not there, makes no difference. What
 /// the daemon then does with the message is another matter. A client that is killed leaves the node alive.
 ///
+/// PROTOCOL 14.6.
 /// Rows: VI-02, VI-30, VI-31.
 #[test]
 fn receipts_are_the_nodes_and_not_the_daemons() -> Result<()> {
@@ -230,6 +233,7 @@ fn a_plain_send_waits_for_nothing() -> Result<()> {
 
 /// Two of five by their addresses: only these. An address of nobody is an error of that entry and no other.
 ///
+/// PROTOCOL 12.13.
 /// Rows: VI-09, VI-17, VI-19.
 #[test]
 fn directed_requests_reach_their_addresses() -> Result<()> {

@@ -18,6 +18,7 @@ use std::{
 /// A response that comes late, twice, or that belongs to nothing is dropped and counted; the payload may be consumed before or
 /// after the response is made.
 ///
+/// PROTOCOL 14.5.
 /// Rows: VI-40, VI-41, VI-42, VI-43.
 #[test]
 fn each_response_is_matched_once() -> Result<()> {
@@ -62,6 +63,7 @@ fn each_response_is_matched_once() -> Result<()> {
 /// A packet with a code that does not belong where it comes is refused and counted; so is what is no packet. A response never is
 /// confirmed, whatever its flags say.
 ///
+/// PROTOCOL 14.1, 14.4, 14.5.
 /// Rows: VI-08, VI-37, VI-39, VI-41.
 #[test]
 fn what_does_not_belong_is_refused_and_counted() -> Result<()> {
@@ -140,6 +142,7 @@ fn run(mut vios: Vios, stop: &Arc<AtomicBool>, answer: &'static [u8]) -> thread:
 /// A caller hands its request to the daemon of its node, which sends it in the caller's name; what comes back is forwarded to
 /// the caller without the daemon's doing. A caller that is gone, and an originator that is not of this node, harm nobody.
 ///
+/// PROTOCOL 14.7.
 /// Rows: VI-11, VI-44.
 #[test]
 fn responses_are_forwarded_to_the_caller() -> Result<()> {

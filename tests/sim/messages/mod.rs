@@ -157,10 +157,11 @@ fn story(seed: u64) -> Ledger {
 }
 
 /// Admission, freeze, settlement, ownership, naming and incarnation of every message, ticket, path, port and name, and FIFO per
-/// sender's port, target port and priority: see [`client`] and [`laws`]. `PROTOCOL 7.1` to `7.11`, `8.1` to `8.4`.
+/// sender's port, target port and priority: see [`client`] and [`laws`].
 ///
 /// `MINET_SIM_SEED` replays one seed, `MINET_SIM_RUNS` runs so many, `MINET_SIM_FIRST` tells where to begin.
 ///
+/// PROTOCOL 7.1, 7.7, 7.10, 7.11, 8.2, 8.3, 8.4.
 /// Rows: CS-1, MR-2.
 #[test]
 fn the_laws_hold_under_any_trouble() {

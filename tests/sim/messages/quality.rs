@@ -9,6 +9,7 @@ use std::time::Duration;
 
 /// Over a cable that loses one message in ten, datagrams are lost and reliable messages are not.
 ///
+/// PROTOCOL 7.1.
 /// Rows: MS-4.
 #[test]
 fn a_lossy_cable_costs_datagrams_only() {

@@ -37,6 +37,14 @@ pub enum ConfigError {
     /// The text is not TOML, or a key is unknown or of the wrong type.
     #[error("{0}")]
     Syntax(#[from] toml::de::Error),
+    /// The same, of a file.
+    #[error("{path} is no configuration: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: toml::de::Error,
+    },
     /// A name is none.
     #[error("key `{key}`: {source}")]
     Name {
@@ -46,7 +54,7 @@ pub enum ConfigError {
         source: NameError,
     },
     /// A value is out of its bounds.
-    #[error("key `{key}`: {value} is not allowed, {allowed}")]
+    #[error("key `{key}`: {} is not allowed, {allowed}", if value.is_empty() { "an empty text" } else { value })]
     Value {
         /// Which key.
         key: &'static str,
@@ -58,17 +66,17 @@ pub enum ConfigError {
 }
 
 /// How an interface shows frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// TAP with offloads: the fast one.
+    /// TAP with offloads: the fast one
     #[default]
     Tap,
-    /// TAP without offloads.
+    /// TAP without offloads
     Plain,
-    /// TUN: IP packets without an Ethernet header.
+    /// TUN: IP packets without an Ethernet header
     Tun,
-    /// No interface of the host: TCP/IP in this process.
+    /// No interface of the host: TCP/IP in this process
     Smoltcp,
 }
 
@@ -252,6 +260,12 @@ pub struct Overrides {
     pub mtu: Option<u32>,
     /// `--address`, of the first segment
     pub addresses: Vec<Cidr>,
+    /// `--mode`, of the first segment
+    pub mode: Option<Mode>,
+    /// `--learn`, of the first segment
+    pub learn: bool,
+    /// `--no-relay`
+    pub no_relay: bool,
     /// `--listen`
     pub listen: Option<SocketAddr>,
     /// `--peer`, in addition to the file's
@@ -297,7 +311,10 @@ impl Config {
         match path {
             None => Config::new(None, over),
             Some(path) => match std::fs::read_to_string(&path) {
-                Ok(text) => Config::new(Some(&text), over),
+                Ok(text) => Config::new(Some(&text), over).map_err(|error| match error {
+                    ConfigError::Syntax(source) => ConfigError::File { path, source },
+                    other => other,
+                }),
                 Err(source) => Err(ConfigError::Read { path, source }),
             },
         }
@@ -322,6 +339,8 @@ impl Config {
         if let Some(first) = file.segment.first_mut() {
             first.interface = over.interface.clone().or(first.interface.take());
             first.mtu = over.mtu.or(first.mtu);
+            first.mode = over.mode.unwrap_or(first.mode);
+            first.learn = over.learn.then_some(true).or(first.learn);
             if !over.addresses.is_empty() {
                 first.addresses = Some(over.addresses.clone());
             }
@@ -414,7 +433,7 @@ impl Config {
             fabric,
             run_dir: over.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
             insecure,
-            relay: file.relay.unwrap_or(true),
+            relay: !over.no_relay && file.relay.unwrap_or(true),
             queues,
             spin: Duration::from_micros(spin),
             cpus,
@@ -545,6 +564,13 @@ mod tests {
         let over = Overrides { mtu: Some(9000), id: Some(7), ..Overrides::default() };
         let config = Config::new(Some("name='a'\nid=1\n[[segment]]\nmtu=1400"), &over).unwrap();
         assert_eq!((config.id.get(), config.segments[0].mtu), (7, 9000));
+        let over = Overrides { mode: Some(Mode::Plain), learn: true, no_relay: true, ..Overrides::default() };
+        let text = "name='a'\nrelay=true\n[[segment]]\nmode='tun'\nlearn=false\n[[segment]]\nname='b'\ninterface='b'";
+        let config = Config::new(Some(text), &over).unwrap();
+        let of = |n: usize| (config.segments[n].mode, config.segments[n].learn);
+        assert_eq!((config.relay, of(0), of(1)), (false, (Mode::Plain, true), (Mode::Tap, false)));
+        let config = Config::new(Some(text), &Overrides::default()).unwrap();
+        assert_eq!((config.relay, config.segments[0].mode, config.segments[0].learn), (true, Mode::Tun, false));
     }
 
     #[test]

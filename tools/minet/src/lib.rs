@@ -17,6 +17,7 @@ pub mod control;
 mod daemon;
 mod iop_process;
 mod lane;
+mod seldom;
 mod snapshot;
 mod socket;
 pub mod trust;

@@ -53,3 +53,25 @@ impl Drop for Socket {
         let _ = fs::remove_file(&self.path);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PROTOCOL 12.1: the control socket and the guests' are both made so.
+    #[test]
+    fn a_socket_is_its_owners_alone_and_goes_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.guest");
+        fs::write(&path, "what a dead daemon left").unwrap();
+        let socket = Socket::bind(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let mut caller = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        let (stream, _) = socket.listener.accept().unwrap();
+        assert_eq!(may_ask(&stream), Ok(()), "the same user");
+        drop(stream);
+        assert_eq!(io::Read::read(&mut caller, &mut [0]).unwrap(), 0);
+        drop(socket);
+        assert!(fs::read_dir(dir.path()).unwrap().next().is_none(), "nothing stays");
+    }
+}

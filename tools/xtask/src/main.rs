@@ -1,4 +1,4 @@
-//! The project's own tasks, one command: `cargo xtask demo | test | coverage | bench | scale | instructions | iop`.
+//! The project's own tasks, one command: `cargo xtask demo | test | coverage | sanitize | bench | scale | instructions | iop`.
 //!
 //! It runs tools and the built binaries from outside and knows only the test harness.
 
@@ -8,6 +8,7 @@ mod coverage;
 mod demo;
 mod instructions;
 mod packages;
+mod sanitize;
 mod table;
 mod test;
 mod workspace;
@@ -32,6 +33,8 @@ enum Task {
     Test(test::Args),
     /// Each row of tests/checklist.tsv with the test that shows it, judged by the last `cargo xtask test`
     Coverage(coverage::Args),
+    /// The rooms with unsafe code and the seal under sanitizers and in Miri, and wire formats as a big-endian machine (nightly)
+    Sanitize(sanitize::Args),
     /// Builds the image that I/O processors run, and prints its path; measures it against its budgets
     Iop(bench::machine::Args),
     /// Instructions of the pieces of the frame path, against what is recorded
@@ -59,6 +62,7 @@ fn run(task: Task, workspace: &Workspace) -> Result<bool> {
     match task {
         Task::Demo(args) => demo::run(&args, workspace),
         Task::Test(args) => test::run(&args, workspace),
+        Task::Sanitize(args) => sanitize::run_steps(&args, workspace),
         Task::Iop(args) => bench::machine::run(&args, workspace),
         Task::Instructions(args) => instructions::run(&args, workspace),
         Task::Bench(args) => bench::run(&args, workspace),

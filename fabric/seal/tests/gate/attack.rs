@@ -182,6 +182,8 @@ fn a_first_message_taken_from_the_wire_is_worth_nothing_elsewhere_or_later() {
 }
 
 /// Somebody who only listens and answers "lost" makes a handshake come sooner, and breaks nothing.
+///
+/// PROTOCOL 6.13.
 #[test]
 fn a_false_lost_only_hastens_a_handshake() {
     let mut pair = Pair::open(GateConfig::default());

@@ -82,6 +82,8 @@ fn class_keys_not_wiped() {
 }
 
 /// A window belongs to one thread: an opener cannot be shared between two that receive, nor copied.
+///
+/// PROTOCOL 6.10.
 #[test]
 fn class_replay_window_race() {
     trait Ambiguous<A> {

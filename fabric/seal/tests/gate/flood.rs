@@ -9,6 +9,8 @@ fn spoofed(n: u32) -> Address {
 }
 
 /// 100,000 first messages from addresses that do not answer: no session, no state, and no answer longer than the question.
+///
+/// PROTOCOL 6.3.
 #[test]
 fn a_flood_from_spoofed_addresses_leaves_no_state() {
     let mut pair = Pair::open(GateConfig::default());

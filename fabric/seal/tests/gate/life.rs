@@ -20,6 +20,7 @@ fn two_that_know_each_other_open_a_session_in_two_round_trips() {
     assert_eq!(pair.b.seen(|s| *s == Seen::Opened(pair.b.session(), a)), 1);
 }
 
+/// PROTOCOL 6.15.
 #[test]
 fn both_may_begin_at_once() {
     for _ in 0..20 {
@@ -70,6 +71,8 @@ fn every_datagram_of_the_handshake_may_be_lost() {
 }
 
 /// Frames go on through every change of keys, also those sealed before it and delivered after it.
+///
+/// PROTOCOL 6.11, 6.12.
 #[test]
 fn keys_are_replaced_by_time_and_no_frame_is_lost() {
     let config = GateConfig {
@@ -135,9 +138,12 @@ fn first_messages_repeated_for_ever_change_nothing() {
     assert!(kept.len() >= 3, "keys were replaced {} times", kept.len());
 }
 
+/// PROTOCOL 6.12.
 #[test]
 fn keys_are_replaced_by_bytes() {
-    let mut pair = Pair::open(GateConfig { rekey_bytes: 1 << 20, ..GateConfig::default() });
+    let usual = GateConfig::default();
+    assert_eq!((usual.rekey_after.as_secs(), usual.rekey_bytes >> 30, usual.expire_after.as_secs()), (120, 64, 240));
+    let mut pair = Pair::open(GateConfig { rekey_bytes: 1 << 20, ..usual });
     let before = pair.a.seen(|s| matches!(s, Seen::Keys(..)));
     let session = pair.a.session();
     for _ in 0..1000 {

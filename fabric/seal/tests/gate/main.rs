@@ -3,6 +3,7 @@
 
 mod attack;
 mod classes;
+mod clauses;
 mod flood;
 mod life;
 mod pair;

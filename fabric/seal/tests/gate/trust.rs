@@ -71,6 +71,7 @@ fn come(pair: &mut Pair, secret: &Secret) {
     pair.settle();
 }
 
+/// PROTOCOL 6.17.
 #[test]
 fn an_invitation_lets_one_key_in_once() {
     let mut pair = strangers();
@@ -122,6 +123,8 @@ fn an_invitation_that_was_never_made_is_none() {
 }
 
 /// Who knows an invitation's id, which travels sealed, but not its secret, does not come in.
+///
+/// PROTOCOL 6.17.
 #[test]
 fn the_secret_of_an_invitation_is_proved() {
     let mut pair = strangers();

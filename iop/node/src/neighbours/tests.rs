@@ -96,6 +96,7 @@ impl World {
     }
 }
 
+/// PROTOCOL 9.9.
 #[test]
 fn all_in_the_table_meet_and_a_new_life_is_met_anew() {
     let mut world = World::new();
@@ -123,6 +124,8 @@ fn all_in_the_table_meet_and_a_new_life_is_met_anew() {
 }
 
 /// What is written over a ring ends that pair and nothing else; a new life of either mends it.
+///
+/// PROTOCOL 9.9.
 #[test]
 fn a_broken_ring_is_given_up_until_there_is_another_life() {
     let mut world = World::new();
@@ -137,6 +140,7 @@ fn a_broken_ring_is_given_up_until_there_is_another_life() {
     assert_eq!((world.linked(1), world.linked(2)), ([(2, 1), (3, 1)].into(), [(1, 2), (3, 1)].into()));
 }
 
+/// PROTOCOL 9.10.
 #[test]
 fn who_is_quiesced_is_sent_nothing_new_and_who_is_to_go_knows_it() {
     let mut world = World::new();

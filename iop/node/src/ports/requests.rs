@@ -50,7 +50,11 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub(super) fn parse(request: &[u8]) -> Result<Fault, Status> {
+    /// Which one a request means.
+    ///
+    /// # Errors
+    /// [`MALFORMED`].
+    pub fn parse(request: &[u8]) -> Result<Fault, Status> {
         match request {
             [1] => Ok(Fault::Spin),
             [2] => Ok(Fault::Panic),
@@ -64,7 +68,10 @@ impl Fault {
 }
 
 /// Whom a request to probe means, how often, and the time between two.
-pub(super) fn probe(request: &[u8]) -> Result<(Name, u32, Duration), Status> {
+///
+/// # Errors
+/// [`MALFORMED`].
+pub fn probe(request: &[u8]) -> Result<(Name, u32, Duration), Status> {
     let (name, rest) = say(request)?;
     let malformed = Status::new(MALFORMED);
     let (count, interval) = rest.split_first_chunk::<4>().ok_or(malformed)?;
@@ -78,7 +85,10 @@ pub fn probe_request(name: &Name, count: u32, interval: u32) -> alloc::vec::Vec<
 }
 
 /// Whom a request to say something means, and what.
-pub(super) fn say(request: &[u8]) -> Result<(Name, &[u8]), Status> {
+///
+/// # Errors
+/// [`MALFORMED`].
+pub fn say(request: &[u8]) -> Result<(Name, &[u8]), Status> {
     let malformed = Status::new(MALFORMED);
     let (len, rest) = request.split_first().ok_or(malformed)?;
     let (name, what) = rest.split_at_checked(usize::from(*len)).ok_or(malformed)?;

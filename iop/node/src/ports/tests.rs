@@ -42,6 +42,7 @@ impl World {
     }
 }
 
+/// PROTOCOL 9.11.
 #[test]
 fn requests_are_run_and_answered() {
     let mut world = world(|_| {});
@@ -87,6 +88,7 @@ fn what_it_is_to_say_is_said_and_confirmed() {
     assert_eq!(told, Status { code: Code::Failed, detail: u32::from(Code::NotFound.number()) });
 }
 
+/// PROTOCOL 9.11.
 #[test]
 fn the_disk_reads_what_was_written_and_refuses_the_rest() {
     let mut world = world(|_| {});

@@ -194,6 +194,7 @@ mod tests {
         assert!(a.matching(&pattern).iter().map(|p| &a.get(*p).unwrap().name).is_sorted());
     }
 
+    /// PROTOCOL 8.3.
     #[test]
     fn the_highest_claim_has_the_name_then_the_lowest_node() {
         let mut book = Book::new(NodeId::new(9).unwrap());
@@ -207,6 +208,7 @@ mod tests {
         assert_eq!(book.on_node(NodeId::new(5).unwrap(), "x"), Some(place(5, 1).1));
     }
 
+    /// PROTOCOL 8.2.
     #[test]
     fn who_lags_gets_changes_and_who_lags_too_far_all() {
         let mut book = Book::new(NodeId::new(1).unwrap());

@@ -102,11 +102,13 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 4.9.
     #[test]
     fn a_liar_that_tells_of_many_members_fills_nothing() {
         a_liar_fills_nothing(MEMBERS as u32 + 200, 1);
     }
 
+    /// PROTOCOL 4.9.
     #[test]
     fn a_liar_that_tells_of_long_records_fills_nothing() {
         a_liar_fills_nothing(330, 255 * 13);

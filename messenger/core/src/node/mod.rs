@@ -560,4 +560,6 @@ impl Node {
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -114,6 +114,7 @@ pub(crate) fn id(n: u32) -> NodeId {
     NodeId::new(n).unwrap()
 }
 
+/// PROTOCOL 3.3.
 #[test]
 fn two_nodes_meet_and_know_each_other() {
     let mut w = World::new(2);
@@ -195,6 +196,7 @@ fn a_link_takes_another_size_of_message_while_it_runs() {
     assert_eq!((said, again), (1, 2));
 }
 
+/// PROTOCOL 3.8.
 #[test]
 fn traffic_is_a_sign_of_life() {
     let mut w = World::new(2);
@@ -211,6 +213,7 @@ fn traffic_is_a_sign_of_life() {
     assert_eq!(w.members(1), [1, 2]);
 }
 
+/// PROTOCOL 3.8.
 /// Rows: HB-3.
 #[test]
 fn an_idle_link_says_one_thing_an_interval_and_a_busy_one_nothing() {
@@ -242,6 +245,7 @@ fn an_idle_link_says_one_thing_an_interval_and_a_busy_one_nothing() {
     assert!((18..=20).contains(&idle), "two ends, five seconds, one in 500 ms: {idle}");
 }
 
+/// PROTOCOL 3.10.
 #[test]
 fn the_best_live_link_carries_the_conduit() {
     let mut w = World::new(2);
@@ -273,6 +277,7 @@ fn a_member_without_a_direct_link_is_reached_by_relay() {
     assert_eq!(w.nodes[1].counts().relayed, 2);
 }
 
+/// PROTOCOL 2.10.
 #[test]
 fn a_message_that_ran_out_of_hops_is_dropped_and_counted() {
     let mut w = World::new(3);
@@ -291,6 +296,7 @@ fn a_message_that_ran_out_of_hops_is_dropped_and_counted() {
     assert_eq!(Flags::MAX_HOPS, 7);
 }
 
+/// PROTOCOL 3.6.
 #[test]
 fn refusals_name_their_reason() {
     type Change = fn(&mut NodeConfig);
@@ -351,6 +357,7 @@ fn whoever_never_came_does_not_go() {
     assert!(w.nodes.iter().all(|n| n.departed().count() == 0));
 }
 
+/// PROTOCOL 3.4.
 #[test]
 fn a_restarted_node_is_taken_back_at_once_on_the_same_link() {
     let mut w = World::new(2);
@@ -388,6 +395,7 @@ fn a_restarted_node_is_taken_back_though_others_believe_in_its_old_life() {
     assert_eq!(w.nodes[0].route(id(3)).map(|r| r.hops), Some(1));
 }
 
+/// PROTOCOL 3.9.
 #[test]
 fn a_bye_is_known_at_once() {
     let mut w = World::new(2);
@@ -400,6 +408,7 @@ fn a_bye_is_known_at_once() {
     assert!(w.seen.iter().any(|(_, e)| matches!(e, Event::LinkDown { reason: Reason::PeerLeft, .. })));
 }
 
+/// PROTOCOL 3.8.
 #[test]
 fn a_node_that_slept_does_not_blame_its_peers() {
     let mut w = World::new(2);
@@ -412,6 +421,8 @@ fn a_node_that_slept_does_not_blame_its_peers() {
 }
 
 /// A link may be less patient than its node: silence ends it after its own limit of the peer's intervals, and not before.
+///
+/// PROTOCOL 3.8.
 #[test]
 fn a_link_has_a_patience_of_its_own() {
     for (limit, intervals) in [(None, 4), (Some(2), 2), (Some(3), 3), (Some(0), 1)] {
@@ -431,6 +442,7 @@ fn a_link_has_a_patience_of_its_own() {
     }
 }
 
+/// PROTOCOL 1.4.
 #[test]
 fn another_major_version_is_answered_and_counted() {
     let mut w = World::new(1);

@@ -129,7 +129,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// Every message once, whole, and in the order of its lane, whatever is lost, repeated and reordered, and though the
-    /// way takes larger and smaller parts in turn. `PROTOCOL 7.4` to `7.9`.
+    /// way takes larger and smaller parts in turn..
+    ///
+    /// PROTOCOL 7.5, 7.7.
     #[test]
     fn everything_arrives_once_and_in_order(
         seed in any::<u64>(),
@@ -161,6 +163,7 @@ proptest! {
     }
 }
 
+/// PROTOCOL 7.4.
 #[test]
 fn without_loss_nothing_is_sent_twice_and_numbers_wrap() {
     let mut c = Channel::new(1, 0);
@@ -173,6 +176,7 @@ fn without_loss_nothing_is_sent_twice_and_numbers_wrap() {
     assert!(c.sender.round_trip().is_some_and(|r| r < Duration::from_millis(100)));
 }
 
+/// PROTOCOL 7.9.
 #[test]
 fn receipts_go_first_and_past_a_full_window() {
     let mut c = Channel::new(1, 0);
@@ -187,6 +191,7 @@ fn receipts_go_first_and_past_a_full_window() {
     assert_eq!(Header::parse(&head).unwrap().kind, Kind::Receipt);
 }
 
+/// PROTOCOL 7.8.
 #[test]
 fn a_lost_message_is_known_by_later_ones_before_the_time_out() {
     let mut c = Channel::new(1, 0);
@@ -232,6 +237,8 @@ fn impossible_parts_are_refused_and_harm_nothing() {
 }
 
 /// Parts that overlap without end, all beyond a gap: what is held is bounded.
+///
+/// PROTOCOL 7.7.
 #[test]
 fn a_peer_that_never_fills_its_gap_costs_a_bounded_amount() {
     let mut r = Receiver::default();

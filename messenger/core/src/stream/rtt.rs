@@ -43,6 +43,7 @@ impl Rtt {
 mod tests {
     use super::*;
 
+    /// PROTOCOL 7.8.
     #[test]
     fn the_wait_follows_the_round_trip_and_doubles_in_silence() {
         let mut rtt = Rtt::default();

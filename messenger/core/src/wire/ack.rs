@@ -76,6 +76,7 @@ mod tests {
     use proptest::prelude::*;
     use std::vec;
 
+    /// PROTOCOL 7.6.
     #[test]
     fn survives_the_wire_and_every_truncation_is_an_answer() {
         let ack = Ack {

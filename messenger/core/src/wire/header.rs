@@ -276,6 +276,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 1.5.
     #[test]
     fn other_versions_and_lengths_are_refused() {
         let mut bytes = BYTES;
@@ -298,6 +299,7 @@ mod tests {
         assert_eq!(out, bytes);
     }
 
+    /// PROTOCOL 1.3.
     #[test]
     fn flag_fields_do_not_touch_each_other() {
         let f = Flags(0xffff).with_hops(0).with_priority(Priority::Urgent);

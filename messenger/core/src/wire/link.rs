@@ -284,6 +284,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 1.6.
     #[test]
     fn fields_of_a_later_version_are_skipped() {
         let mut out = Vec::new();

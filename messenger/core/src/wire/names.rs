@@ -47,11 +47,17 @@ impl Names {
     /// The opcode of the message.
     pub const OPCODE: u16 = 16;
 
+    /// Changes of one message at the most: more than a node can have ports of is a lie.
+    pub const MOST: usize = 65_536;
+
     /// Reads a payload. Bytes behind the known fields are a later version's and are skipped.
     pub fn parse(body: &[u8]) -> Result<Names, WireError> {
         let mut r = Reader::new(body);
         let flags = r.u8()?;
         let count = r.u32()?;
+        if count as usize > Self::MOST {
+            return Err(WireError::Field("count"));
+        }
         let mut changes = Vec::new();
         for _ in 0..count {
             let port = PortId::from_wire(r.u32()?);
@@ -130,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
     use std::vec;
 
+    /// PROTOCOL 8.1.
     #[test]
     fn survives_the_wire_and_every_truncation_is_an_answer() {
         let name = |n: &str| Name::new(n).unwrap();
@@ -153,6 +160,15 @@ mod tests {
         for n in 0..out.len() {
             assert!(Names::parse(&out[..n]).is_err(), "{n}");
         }
+    }
+
+    /// A payload may be large, and what is made of it is larger.
+    #[test]
+    fn more_names_than_a_node_can_have_are_refused() {
+        let gone = |count: u32| [&[1][..], &count.to_le_bytes(), &[0; 5].repeat(count as usize)].concat();
+        let most = Names::MOST as u32;
+        assert_eq!(Names::parse(&gone(most)).map(|names| names.changes.len()), Ok(Names::MOST));
+        assert_eq!(Names::parse(&gone(most + 1)), Err(WireError::Field("count")));
     }
 
     proptest! {

@@ -157,6 +157,7 @@ pub(crate) mod tests {
         }
     }
 
+    /// PROTOCOL 4.1.
     #[test]
     fn survives_the_wire() {
         let mut out = Vec::new();
@@ -176,6 +177,7 @@ pub(crate) mod tests {
         assert_eq!(Record::parse(&out[..plain]), Ok(Record { messages: Vec::new(), ..record(7, 9) }));
     }
 
+    /// PROTOCOL 4.1.
     #[test]
     fn unknown_options_and_lists_of_another_length_tell_nothing() {
         let plain = Record { messages: Vec::new(), ..record(7, 9) };

@@ -88,6 +88,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 7.2.
     #[test]
     fn round_trip_over_old_bytes_with_and_without_a_sub_header() {
         for (flags, len) in [(Flags::SEQUENCED, 56), (Flags::SEQUENCED.with(Flags::SUBHEADER), 80)] {

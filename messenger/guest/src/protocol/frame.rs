@@ -141,6 +141,7 @@ mod tests {
         Call { number, request: Request::Attach { name: "a".into() } }
     }
 
+    /// PROTOCOL 12.3.
     #[test]
     fn frames_are_found_wherever_they_are_split() {
         let both = [emit(&call(1), b"").unwrap(), emit(&call(2), &[7; 300]).unwrap()].concat();
@@ -158,6 +159,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL 12.2.
     #[test]
     fn greetings_are_told_apart() {
         assert_eq!(check_greeting(greeting()), Ok(()));
@@ -165,6 +167,7 @@ mod tests {
         assert_eq!(check_greeting(*b"MNGD\x09\0\0\0"), Err(FrameError::Version(9)));
     }
 
+    /// PROTOCOL 12.3.
     #[test]
     fn what_is_too_long_is_refused_before_it_came() {
         let mut frames = Frames::new(100);

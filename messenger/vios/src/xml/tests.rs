@@ -14,6 +14,7 @@ fn adapter() -> Object {
 
 /// The documents of the folder `vectors`, byte for byte, both ways: a request, a response that is good, one that failed.
 ///
+/// PROTOCOL 14.9.
 /// Rows: VI-46.
 #[test]
 fn documents_are_as_recorded() {
@@ -38,6 +39,8 @@ fn documents_are_as_recorded() {
 }
 
 /// Entities, document types, depth, size, other encodings and other documents are refused before they cost anything.
+///
+/// PROTOCOL 14.9.
 #[test]
 fn hostile_documents_are_refused() {
     let parse = |text: &str| VioRequest::parse(text.as_bytes()).unwrap_err();

@@ -1,9 +1,12 @@
 //! The command line.
 
-use super::message_args::{BcastArgs, Outgoing, RecvArgs, SendArgs, TraceArgs, WatchArgs};
-use crate::{Cidr, Expose, Forward, SerialArg};
+use super::{
+    message_args::{BcastArgs, Outgoing, RecvArgs, SendArgs, TraceArgs, WatchArgs},
+    values::{patience, pause, seconds, socket},
+};
+use crate::{Cidr, Expose, Forward, Mode, SerialArg};
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Ethernet over messages: a network interface whose peers are the other nodes of a Messenger fabric.
 #[derive(Debug, Parser)]
@@ -26,7 +29,7 @@ pub enum Command {
     /// Show all links and why they are as they are
     Links(Look),
     /// Show what happened of late: links, conduits, members
-    Events(Look),
+    Events(EventsArgs),
     /// Show all ports
     Ports(Look),
     /// Show all counters
@@ -101,6 +104,9 @@ pub struct RunArgs {
     /// Configuration file (TOML); what is given on the command line wins
     #[arg(long, short, env = "MINET_CONFIG", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
+    /// Only check the configuration: say what the node would be, or what is wrong (exit status 2); nothing is touched
+    #[arg(long)]
+    pub check: bool,
     /// Name of the node [default: the host's name]
     #[arg(long, short)]
     pub name: Option<String>,
@@ -122,11 +128,20 @@ pub struct RunArgs {
     /// Address with prefix length for the first segment's interface, may be repeated [default: derived from the number]
     #[arg(long)]
     pub address: Vec<Cidr>,
-    /// Listen for UDP at this address and port
+    /// How the first segment's interface shows frames [default: tap]
+    #[arg(long, value_enum)]
+    pub mode: Option<Mode>,
+    /// Stations may be behind the first segment's interface: it is in a bridge
     #[arg(long)]
+    pub learn: bool,
+    /// Do not pass on what is meant for other nodes
+    #[arg(long)]
+    pub no_relay: bool,
+    /// Listen for UDP at this address and port
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = socket)]
     pub listen: Option<SocketAddr>,
     /// Greet a peer by UDP at this address and port, may be repeated
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = socket)]
     pub peer: Vec<SocketAddr>,
     /// Carry on the Ethernet of this interface too, may be repeated
     #[arg(long)]
@@ -170,8 +185,8 @@ pub struct RunArgs {
     /// The image that I/O processors run [default: /usr/lib/minet/iop-x86_64]
     #[arg(long, env = "MINET_IOP_IMAGE", value_hint = ValueHint::FilePath)]
     pub iop_image: Option<PathBuf>,
-    /// Log level: error, warn, info, debug or trace [default: info; the variable MINET_LOG takes filters]
-    #[arg(long)]
+    /// Log level [default: info; the variable MINET_LOG takes filters]
+    #[arg(long, value_name = "LEVEL", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     pub log: Option<String>,
 }
 
@@ -212,12 +227,27 @@ pub struct Look {
     pub at: At,
 }
 
+/// `minet events`
+#[derive(Clone, Debug, clap::Args)]
+pub struct EventsArgs {
+    /// Go on and show what happens, until interrupted; with --json a line for each event
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Which
+    #[command(flatten)]
+    pub look: Look,
+}
+
 /// `minet stats`
 #[derive(Clone, Debug, clap::Args)]
 pub struct StatsArgs {
     /// Begin all counters anew after showing them
     #[arg(long, conflicts_with = "on")]
     pub reset: bool,
+    /// Show them again every so many seconds, 1 unless told otherwise, until interrupted; with --json a line each time
+    #[arg(long, short, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", conflicts_with = "reset",
+        value_parser = pause, allow_negative_numbers = true)]
+    pub watch: Option<Duration>,
     /// Which
     #[command(flatten)]
     pub look: Look,
@@ -325,7 +355,7 @@ pub struct InviteArgs {
     #[arg(long)]
     pub id: Option<u32>,
     /// Where the new node finds this one by UDP [default: where this one listens]
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = socket)]
     pub contact: Option<SocketAddr>,
     /// Minutes until the invitation expires
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=43_200))]
@@ -345,7 +375,7 @@ pub struct JoinArgs {
     #[arg(long, default_value = "/etc/minet", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
     /// Where the node will listen for UDP
-    #[arg(long, default_value = "0.0.0.0:7400")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:7400", value_parser = socket)]
     pub listen: SocketAddr,
 }
 
@@ -365,11 +395,17 @@ pub struct PingArgs {
     /// Name or number of the member
     pub node: String,
     /// How many requests
-    #[arg(long, short, default_value_t = 4)]
+    #[arg(long, short, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..),
+        allow_negative_numbers = true)]
     pub count: u32,
     /// Seconds between two requests
-    #[arg(long, short, default_value_t = 0.2)]
-    pub interval: f64,
+    #[arg(long, short, value_name = "SECONDS", default_value = "0.2", value_parser = seconds,
+        allow_negative_numbers = true)]
+    pub interval: Duration,
+    /// Seconds to wait for each answer
+    #[arg(long, short = 'W', value_name = "SECONDS", default_value = "1", value_parser = patience,
+        allow_negative_numbers = true)]
+    pub timeout: Duration,
     /// Bytes of payload
     #[arg(long, short, default_value_t = 56, value_parser = clap::value_parser!(u64).range(0..=1024))]
     pub size: u64,
@@ -389,7 +425,44 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_is_none_is_refused_with_what_is_allowed() {
+        for (args, allowed) in [
+            (&["ping", "b", "--timeout=-1"][..], "0.001 to 60"),
+            (&["ping", "b", "-W", "-1"], "0.001 to 60"),
+            (&["ping", "b", "--interval", "-0.5"], "0 to 31536000"),
+            (&["ping", "b", "--count", "0"], "1.."),
+            (&["send", "--to", "x", "--timeout", "-1", "hi"], "0 to 31536000"),
+            (&["call", "--to", "x", "--timeout=soon", "hi"], "0 to 31536000"),
+            (&["bcast", "x", "--timeout=nan", "hi"], "0 to 31536000"),
+            (&["recv", "x", "--timeout", "-1"], "0 to 31536000"),
+            (&["recv", "x", "--retain=1e99"], "0 to 31536000"),
+            (&["watch", "x", "--timeout", "-1"], "0 to 31536000"),
+            (&["trace", "--timeout", "-1"], "0 to 31536000"),
+            (&["stats", "--watch", "0"], "0.1 to 31536000"),
+            (&["run", "--log", "loud"], "possible values: off, error, warn"),
+            (&["run", "--listen", "here"], "such as 192.0.2.1:7400"),
+            (&["run", "--peer", "192.0.2.1"], "such as 192.0.2.1:7400"),
+        ] {
+            let error = Args::try_parse_from([&["minet"], args].concat()).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains("invalid value") && said.contains(allowed), "{args:?}: {said}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
     fn what_people_type_is_understood() {
+        let args = Args::parse_from(["minet", "events", "-f", "--json"]);
+        assert!(matches!(args.command, Command::Events(e) if e.follow && e.look.at.json));
+        for (args, every) in [(&["--watch"][..], 1000), (&["--watch", "2.5"], 2500), (&["-w", "--json"], 1000)] {
+            let args = Args::parse_from([&["minet", "stats"], args].concat());
+            let Command::Stats(stats) = args.command else { panic!() };
+            assert_eq!(stats.watch, Some(Duration::from_millis(every)));
+        }
+        let args = Args::parse_from(["minet", "run", "--check", "--mode", "tun", "--learn", "--no-relay"]);
+        let Command::Run(run) = args.command else { panic!() };
+        assert_eq!((run.check, run.mode, run.learn, run.no_relay), (true, Some(Mode::Tun), true, true));
+        assert!(Args::try_parse_from(["minet", "run", "--mode", "bridge"]).is_err());
         let args = Args::parse_from(["minet", "ping", "b", "-c", "3", "--json"]);
         assert!(matches!(args.command, Command::Ping(p) if p.node == "b" && p.count == 3 && p.at.json));
         let args = Args::parse_from(["minet", "run", "--name", "a", "--address", "10.0.0.1/8", "--peer", "[::1]:7400"]);

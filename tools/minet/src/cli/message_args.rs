@@ -1,8 +1,9 @@
 //! The command line of the verbs for messages.
 
-use super::args::At;
+use super::{args::At, values::seconds};
 use clap::{Args, ValueEnum};
 use messenger::{Priority, To};
+use std::time::Duration;
 
 /// Whom a message is for.
 #[derive(Clone, Debug, Args)]
@@ -62,8 +63,8 @@ pub struct Outgoing {
     #[arg(long, default_value_t = 0)]
     pub tag: u32,
     /// Seconds to wait for receipts or answers
-    #[arg(long, default_value_t = 5.0)]
-    pub timeout: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Duration,
     /// Which daemon to ask
     #[command(flatten)]
     pub at: At,
@@ -107,8 +108,8 @@ pub struct BcastArgs {
     #[arg(long, default_value_t = 0)]
     pub tag: u32,
     /// Seconds to wait for receipts
-    #[arg(long, default_value_t = 5.0)]
-    pub timeout: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Duration,
     /// Which daemon to ask
     #[command(flatten)]
     pub at: At,
@@ -142,8 +143,8 @@ pub struct TraceArgs {
     #[arg(long, short)]
     pub count: Option<u64>,
     /// End when nothing went through for so many seconds
-    #[arg(long)]
-    pub timeout: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Option<Duration>,
     /// Bytes of each payload to take, at most 512
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(0..=512))]
     pub snap: u16,
@@ -164,8 +165,8 @@ pub struct RecvArgs {
     #[arg(long, short)]
     pub count: Option<u64>,
     /// End when none came for so many seconds
-    #[arg(long)]
-    pub timeout: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Option<Duration>,
     /// Print what came byte for byte, with no end of line behind it
     #[arg(long)]
     pub raw: bool,
@@ -173,8 +174,8 @@ pub struct RecvArgs {
     #[arg(long, value_name = "TEXT")]
     pub answer: Option<String>,
     /// Keep the port and its messages for so many seconds after the end
-    #[arg(long, value_name = "SECONDS")]
-    pub retain: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub retain: Option<Duration>,
     /// What kind of thing the port is
     #[arg(long)]
     pub kind: Option<String>,
@@ -201,8 +202,8 @@ pub struct WatchArgs {
     #[arg(long, short)]
     pub count: Option<u64>,
     /// End when nothing changed for so many seconds
-    #[arg(long)]
-    pub timeout: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Option<Duration>,
     /// Which daemon to ask
     #[command(flatten)]
     pub at: At,

@@ -9,13 +9,18 @@ mod message_args;
 mod messages;
 mod table;
 mod trace;
+mod values;
 
 pub use args::{Args, Command};
 
 use crate::{Config, Overrides, daemon};
 use args::RunArgs;
 use clap::{CommandFactory, Parser};
+use fabric_seal::KeyFile;
 use std::{io::Write, process::ExitCode};
+
+/// Exit status of `minet run --check` for a configuration that cannot be used, as for a command line that cannot be.
+const WRONG: u8 = 2;
 
 /// Runs the command line; returns the process's exit code. Errors go to standard error as one line.
 pub fn main() -> ExitCode {
@@ -31,6 +36,7 @@ pub fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
     match args.command {
+        Command::Run(run) if run.check => Ok(check(&run)?),
         Command::Run(run) => {
             start_log(run.log.as_deref());
             daemon::run(config(&run)?)?;
@@ -43,13 +49,18 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Completion { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "minet", &mut out);
-            std::io::stdout().write_all(&out)?;
+            messages::write(&out)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Man { dir } => {
             match dir {
-                Some(dir) => clap_mangen::generate_to(Args::command(), dir)?,
-                None => clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout())?,
+                Some(dir) => clap_mangen::generate_to(Args::command(), &dir)
+                    .map_err(|e| format!("cannot write manual pages into {}: {e}", dir.display()))?,
+                None => {
+                    let mut out = Vec::new();
+                    clap_mangen::Man::new(Args::command()).render(&mut out)?;
+                    messages::write(&out)?;
+                }
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -83,6 +94,25 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
 }
 
+/// What the node would be, or what is wrong with its configuration. Files are read, nothing else is done.
+fn check(run: &RunArgs) -> std::io::Result<ExitCode> {
+    let checked = config(run).map_err(|e| chain(&e)).and_then(|config| {
+        // Without its key the node would not start.
+        let key = config.trust.as_ref().filter(|_| config.is_sealed()).map(|trust| KeyFile::load(&trust.key));
+        key.transpose().map_err(|e| chain(&e)).map(|_| config)
+    });
+    match checked {
+        Ok(config) => {
+            print(&table::config(&config))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "minet: {error}");
+            Ok(ExitCode::from(WRONG))
+        }
+    }
+}
+
 fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
     let over = Overrides {
         name: run.name.clone(),
@@ -92,6 +122,9 @@ fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
         interface: run.interface.clone(),
         mtu: run.mtu,
         addresses: run.address.clone(),
+        mode: run.mode,
+        learn: run.learn,
+        no_relay: run.no_relay,
         listen: run.listen,
         peers: run.peer.clone(),
         ethers: run.ether.clone(),

@@ -95,6 +95,9 @@ pub enum Ask {
         node: String,
         /// Bytes of payload.
         size: usize,
+        /// How long its answer may take, in milliseconds; none for a second. A minute at the most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
     },
     /// An invitation for a new member.
     Invite {

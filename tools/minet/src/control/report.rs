@@ -270,7 +270,20 @@ pub struct SegmentReport {
     pub tx_packets: u64,
     /// Their bytes.
     pub tx_bytes: u64,
-    /// Frames dropped, by reason; only reasons that occurred.
+    /// Frames that the kernel dropped on the way in, ours that it did not take among them: its `rx_dropped`.
+    #[serde(default)]
+    pub rx_dropped: u64,
+    /// Bad frames on the way in: its `rx_errors`.
+    #[serde(default)]
+    pub rx_errors: u64,
+    /// Frames that the kernel dropped on the way to us, its queue being full or the interface without carrier: its
+    /// `tx_dropped`.
+    #[serde(default)]
+    pub tx_dropped: u64,
+    /// Frames that the kernel could not send: its `tx_errors`.
+    #[serde(default)]
+    pub tx_errors: u64,
+    /// Frames that we dropped, by reason; only reasons that occurred.
     pub drops: BTreeMap<String, u64>,
     /// The rest.
     pub counters: BTreeMap<String, u64>,

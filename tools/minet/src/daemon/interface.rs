@@ -8,7 +8,7 @@ use crate::{
 };
 use messenger_core::{Mac, Node, NodeId, SegmentId, wire::Attachment};
 use minet::{Offloads, Policy};
-use netif::{Address, Change, Control, Error, Interface, Monitor, TapConfig, plain, tap};
+use netif::{Address, Change, Control, Error, Interface, LinkCounters, Monitor, TapConfig, plain, tap};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -175,6 +175,12 @@ impl Attached {
 
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.addresses.iter().map(|a| a.ip)
+    }
+
+    /// What the kernel counts of it. It alone knows what it dropped on the way from or to us.
+    pub(super) fn kernel_counts(&self) -> LinkCounters {
+        // An interface that was removed counts nothing more.
+        netif::find(&self.config.interface).ok().flatten().map(|link| link.counters).unwrap_or_default()
     }
 
     pub(super) fn policy(&self) -> Policy {

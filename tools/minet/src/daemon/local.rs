@@ -139,7 +139,7 @@ impl Local {
         for name in names {
             let known = self.lives.values().any(|(n, _)| *n == name)
                 || self.joining.values().any(|c| c.called.as_deref() == Some(&*name));
-            if name >= self.name || known {
+            if !calls(&self.name, &name) || known {
                 continue;
             }
             match connect(&self.dir, &name, &self.offer) {
@@ -220,7 +220,7 @@ impl Local {
         };
         let right = match called {
             Some(called) => name == called,
-            None => name > self.name,
+            None => calls(&name, &self.name),
         };
         let twice = self.lives.values().any(|(n, life)| *n == name && life.check() == fabric::shm::Life::Alive);
         if !right || twice {
@@ -269,5 +269,24 @@ fn text(error: &JoinError) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+/// Of two nodes the one with the greater name calls.
+fn calls(own: &str, other: &str) -> bool {
+    own > other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PROTOCOL 5.1.
+    #[test]
+    fn of_two_nodes_one_calls() {
+        for (one, other) in [("a", "b"), ("a", "aa"), ("A", "a"), ("node-10", "node-9"), ("z", "ä")] {
+            assert!(!calls(one, other) && calls(other, one), "{one} {other}");
+            assert!(!calls(one, one), "nobody calls itself");
+        }
     }
 }

@@ -57,7 +57,7 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The name or the run-time directory cannot be had.
-    #[error(transparent)]
+    #[error("{0}{elsewhere}", elsewhere = elsewhere(.0))]
     Bind(#[from] shm::BindError),
     /// The interface cannot be made.
     #[error(transparent)]
@@ -109,6 +109,14 @@ pub enum DaemonError {
 impl DaemonError {
     fn system(what: &'static str) -> impl Fn(io::Error) -> DaemonError {
         move |source| DaemonError::System { what, source }
+    }
+}
+
+/// What to do about a directory.
+fn elsewhere(error: &shm::BindError) -> &'static str {
+    match error {
+        shm::BindError::Name(_) | shm::BindError::Busy { .. } => "",
+        _ => " (`run_dir` or `--run-dir` chooses another directory)",
     }
 }
 

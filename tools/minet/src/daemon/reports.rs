@@ -23,6 +23,7 @@ pub(super) struct Reporter<'a> {
     pub(super) inbox: &'a Inbox,
     pub(super) gate: Option<fabric_seal::Counts>,
     pub(super) guests: [(&'static str, u64); 8],
+    pub(super) clients: [(&'static str, u64); 2],
     pub(super) now: Time,
 }
 
@@ -214,7 +215,8 @@ impl Reporter<'_> {
                 ("seal-lost", g.lost),
             ]
         });
-        let core = core.into_iter().chain(traffic).chain(self.guests).chain(gate.into_iter().flatten());
+        let core =
+            core.into_iter().chain(traffic).chain(self.guests).chain(self.clients).chain(gate.into_iter().flatten());
         let core = core.map(|(name, n)| (name.to_owned(), n)).collect();
         let (links, paths, ports) = (self.link_stats(), self.path_stats(), self.port_stats());
         StatsReport { segments, carriers, links, paths, ports, core }
@@ -235,6 +237,7 @@ impl Reporter<'_> {
             names.iter().map(|(name, _)| name.to_owned()).zip(numbers.by_ref()).collect();
         let drops = names.drops().map(|(reason, _)| reason.name().to_owned()).zip(numbers).filter(|(_, n)| *n > 0);
         let mut take = |name: &str| counters.remove(name).unwrap_or(0);
+        let kernel = attached.kernel_counts();
         SegmentReport {
             name: attached.config.name.to_string(),
             interface: attached.config.interface.clone(),
@@ -242,6 +245,10 @@ impl Reporter<'_> {
             rx_bytes: take("rx-bytes"),
             tx_packets: take("tx-packets"),
             tx_bytes: take("tx-bytes"),
+            rx_dropped: kernel.rx_dropped,
+            rx_errors: kernel.rx_errors,
+            tx_dropped: kernel.tx_dropped,
+            tx_errors: kernel.tx_errors,
             drops: drops.collect(),
             counters,
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{self, Write},
+    io::{self, Read, Write},
     net::SocketAddr,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -17,6 +17,11 @@ use std::{
 const INVITATIONS: usize = 256;
 /// How far a clock may be behind the time at which an invitation was made.
 const SLACK: u64 = 300;
+
+/// No file is longer, in bytes.
+const MOST: u64 = 4 << 20;
+/// `O_NONBLOCK` of Linux: opening does not wait for the other end of a pipe.
+const NONBLOCK: i32 = 0o4000;
 
 /// A node that may join.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,27 +163,24 @@ impl Book {
     /// # Errors
     /// The file cannot be read, is open to others, or is damaged.
     pub fn open(path: Option<&Path>, listed: Vec<Member>) -> Result<Book, BookError> {
-        let mut book = Book {
-            path: path.map(Path::to_path_buf),
-            listed,
-            joined: Vec::new(),
-            revoked: BTreeSet::new(),
-            invited: BTreeMap::new(),
+        let text = match path {
+            Some(path) => read(path)?,
+            None => None,
         };
-        let Some(path) = path else { return Ok(book) };
-        let failed = |source| BookError::Read { path: path.to_path_buf(), source };
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(book),
-            Err(e) => return Err(failed(e)),
-        };
-        let mode = fs::metadata(path).map_err(failed)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(BookError::Open { path: path.to_path_buf(), mode });
-        }
-        let damaged = |what: String| BookError::Damaged { path: path.to_path_buf(), what };
-        let file: File = toml::from_str(&text).map_err(|e| damaged(e.to_string()))?;
-        book.fill(file).ok_or_else(|| damaged("a key, name or number in it is none".into()))?;
+        let damaged = |what| BookError::Damaged { path: path.map(Path::to_path_buf).unwrap_or_default(), what };
+        let book = Book::parse(text.as_deref().unwrap_or_default(), listed).map_err(damaged)?;
+        Ok(Book { path: path.map(Path::to_path_buf), ..book })
+    }
+
+    /// The list of the configuration and the text of a file; it has no file of its own.
+    ///
+    /// # Errors
+    /// What is wrong with the text, for people.
+    pub fn parse(text: &str, listed: Vec<Member>) -> Result<Book, String> {
+        let mut book =
+            Book { path: None, listed, joined: Vec::new(), revoked: BTreeSet::new(), invited: BTreeMap::new() };
+        let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
+        book.fill(file).ok_or("a key, name or number in it is none")?;
         Ok(book)
     }
 
@@ -293,10 +295,11 @@ impl Book {
         Ok(keys)
     }
 
-    /// Replaces the file in one step.
-    fn save(&self) -> Result<(), BookError> {
-        let Some(path) = &self.path else { return Ok(()) };
-        let failed = |source| BookError::Write { path: path.clone(), source };
+    /// The text of its file: what the configuration does not tell.
+    ///
+    /// # Errors
+    /// A time in it is later than a file can say.
+    pub fn emit(&self) -> Result<String, String> {
         let member = |m: &Member| MemberFile {
             id: m.node.get(),
             name: m.name.to_string(),
@@ -316,7 +319,14 @@ impl Book {
             member: self.joined.iter().map(member).collect(),
             invitation: self.invited.values().map(invited).collect(),
         };
-        let text = toml::to_string(&file).map_err(|e| failed(io::Error::other(e.to_string())))?;
+        toml::to_string(&file).map_err(|e| e.to_string())
+    }
+
+    /// Replaces the file in one step.
+    fn save(&self) -> Result<(), BookError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let failed = |source| BookError::Write { path: path.clone(), source };
+        let text = self.emit().map_err(|e| failed(io::Error::other(e)))?;
         let fresh = path.with_extension("new");
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir).map_err(failed)?;
@@ -330,6 +340,33 @@ impl Book {
         };
         write().map_err(failed)
     }
+}
+
+/// The text of a file that its owner alone can read and change; `None` when there is none.
+fn read(path: &Path) -> Result<Option<String>, BookError> {
+    let failed = |source| BookError::Read { path: path.to_path_buf(), source };
+    let damaged = |what: &str| BookError::Damaged { path: path.to_path_buf(), what: what.to_owned() };
+    // What is checked is what was opened.
+    let mut options = fs::OpenOptions::new();
+    let file = match options.read(true).custom_flags(NONBLOCK).open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    let about = file.metadata().map_err(failed)?;
+    if !about.is_file() {
+        return Err(damaged("it is not a file"));
+    }
+    let mode = about.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(BookError::Open { path: path.to_path_buf(), mode });
+    }
+    let mut text = String::new();
+    file.take(MOST + 1).read_to_string(&mut text).map_err(|e| match e.kind() {
+        io::ErrorKind::InvalidData => damaged("it is not text"),
+        _ => failed(e),
+    })?;
+    if text.len() as u64 > MOST { Err(damaged("it is too long")) } else { Ok(Some(text)) }
 }
 
 #[cfg(test)]
@@ -420,5 +457,25 @@ mod tests {
         fs::write(&path, "").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(Book::open(Some(&path), Vec::new()), Err(BookError::Open { mode: 0o644, .. })));
+    }
+
+    /// A pipe that nobody writes, a folder, a disk of zeroes: nothing is waited for, and no more is read than a book has.
+    #[test]
+    fn what_is_no_book_is_told_at_once() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let told = |path: &Path| Book::open(Some(path), Vec::new()).unwrap_err().to_string();
+        let pipe = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        for path in [pipe.as_path(), dir.path(), Path::new("/dev/zero")] {
+            assert!(told(path).contains("not a file"), "{}: {}", path.display(), told(path));
+        }
+        let path = dir.path().join("long");
+        fs::write(&path, "#".repeat(MOST as usize + 1)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(told(&path).contains("too long"));
+        fs::write(&path, [b'#', 0xff]).unwrap();
+        assert!(told(&path).contains("not text"));
     }
 }

@@ -150,6 +150,18 @@ mod tests {
         assert_eq!(format!("  {text}\n").parse(), Ok(token()));
     }
 
+    /// PROTOCOL 6.18.
+    #[test]
+    fn an_invitation_is_these_bytes() {
+        let text = token().to_string();
+        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix("minet-invitation-").unwrap()).unwrap();
+        let (body, check) = bytes.split_last_chunk::<8>().unwrap();
+        let numbers = [&2_000_000_000u64.to_le_bytes()[..], &[7, 0, 0, 0, 1, 0, 0, 0]].concat();
+        let texts = b"\x07default\x03new\x01a\x0d10.1.2.3:7400";
+        assert_eq!(body, [&[1][..], &[4; 32], &[3; 32], &numbers, texts].concat());
+        assert_eq!(check, &fingerprint(body)[..8]);
+    }
+
     #[test]
     fn an_invitation_altered_anywhere_says_so() {
         let text = token().to_string();

@@ -1,4 +1,4 @@
-//! What tests say they show: `/// Rows: MA-01, MN-8.` above a `#[test]` function.
+//! What tests say they show: `/// Rows: MA-01, MN-8.` above a `#[test]` function, and clauses of the protocol, `/// PROTOCOL 4.2, 7.1.`.
 //!
 //! A claim is matched with a test that ran by package, target and the whole path of the function. Functions that a
 //! macro makes have no path in the source: they match by package and name.
@@ -17,6 +17,8 @@ pub struct Claim {
     pub place: String,
     /// The rows.
     pub rows: Vec<String>,
+    /// The clauses.
+    pub clauses: Vec<String>,
     package: String,
     target: String,
     path: String,
@@ -55,6 +57,7 @@ pub fn find(workspace: &Workspace) -> Result<Vec<Claim>> {
             claims.push(Claim {
                 place: format!("{short}:{}", found.line),
                 rows: found.rows,
+                clauses: found.clauses,
                 package: package.clone(),
                 target: target.clone(),
                 path: path.join("::"),
@@ -70,6 +73,7 @@ pub fn find(workspace: &Workspace) -> Result<Vec<Claim>> {
 struct Found {
     line: usize,
     rows: Vec<String>,
+    clauses: Vec<String>,
     modules: Vec<String>,
     function: String,
     by_macro: bool,
@@ -79,7 +83,7 @@ struct Found {
 fn scan(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     let mut blocks: Vec<(usize, Option<String>)> = Vec::new();
-    let mut rows: Vec<String> = Vec::new();
+    let (mut rows, mut clauses): (Vec<String>, Vec<String>) = Default::default();
     let mut is_test = false;
     for (number, line) in text.lines().enumerate() {
         let code = line.trim_start();
@@ -92,21 +96,27 @@ fn scan(text: &str) -> Vec<Found> {
                 .filter(|id| !id.is_empty())
                 .map(|id| id.trim_end_matches('+').to_owned())
                 .collect();
+        } else if code.starts_with("///") {
+            clauses.extend(super::protocol::quoted(code));
         } else if code.starts_with("#[test]") {
             is_test = true;
         } else if let Some(name) = function_name(code) {
-            if is_test && !rows.is_empty() {
+            if is_test && !(rows.is_empty() && clauses.is_empty()) {
                 let modules = blocks.iter().filter_map(|(_, name)| name.clone()).collect();
                 let by_macro = blocks.iter().any(|(_, name)| name.is_none());
-                let rows = std::mem::take(&mut rows);
-                found.push(Found { line: number + 1, rows, modules, function: name, by_macro });
+                let (rows, clauses) = (std::mem::take(&mut rows), std::mem::take(&mut clauses));
+                found.push(Found { line: number + 1, rows, clauses, modules, function: name, by_macro });
             }
             rows.clear();
+            clauses.clear();
             is_test = false;
         } else if code.starts_with("macro_rules!") || opens_macro(code) {
             blocks.push((indent, None));
         } else if let Some(name) = module_name(code) {
             blocks.push((indent, Some(name)));
+        } else if !code.starts_with("#[") {
+            // What stands above something else is not a test's.
+            clauses.clear();
         }
     }
     found
@@ -146,7 +156,8 @@ fn owner(workspace: &Workspace, file: &Path) -> Option<(String, String, Vec<Stri
     Some((package.name.clone(), name.clone(), parts.filter(|part| part != "mod").collect()))
 }
 
-fn sources(dir: &Path) -> Result<Vec<PathBuf>> {
+/// Every Rust file below a directory, also of what is outside the workspace.
+pub fn sources(dir: &Path) -> Result<Vec<PathBuf>> {
     let what = || format!("read {}", dir.display());
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(Error::io(what()))? {
@@ -181,6 +192,10 @@ mod tests {
         }
     }
 
+    /// A field (`PROTOCOL 4.2`, `4.3`) is not one of a test.
+    field: u32,
+
+    /// Sent again: PROTOCOL 7.1, 7.2.
     /// Rows: MN-8.
     #[test]
     #[ignore]
@@ -208,6 +223,7 @@ macro_rules! suite {
             (rows(&["MA-01", "MQ-12"]), rows(&["tests", "inner"]))
         );
         assert_eq!((of("shallow").rows.clone(), of("shallow").modules.clone()), (rows(&["MN-8"]), rows(&["tests"])));
+        assert_eq!((of("shallow").clauses.clone(), of("deep").clauses.len()), (rows(&["7.1", "7.2"]), 0));
         assert!(of("made").by_macro && !of("deep").by_macro);
     }
 
@@ -216,6 +232,7 @@ macro_rules! suite {
         let claim = Claim {
             place: String::new(),
             rows: vec![],
+            clauses: vec![],
             package: "p".into(),
             target: "t".into(),
             path: "a::tests::f".into(),

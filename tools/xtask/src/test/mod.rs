@@ -14,6 +14,9 @@ use outcome::Tally;
 pub use outcome::{Run, TestName};
 use std::time::Instant;
 
+/// With examples, whose features are those of the lints: what both depend on is checked once.
+const DOCUMENTATION: [&str; 7] = ["doc", "--workspace", "--no-deps", "--quiet", "--lib", "--bins", "--examples"];
+
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -42,7 +45,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
         tally.skip("documentation", "--quick");
     } else {
         tally.check("documentation", || {
-            let mut command = workspace.cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+            let mut command = workspace.cargo(&DOCUMENTATION);
             command.env("RUSTDOCFLAGS", "-D warnings");
             crate::workspace::show(command)
         });

@@ -26,6 +26,8 @@ fn named_world() -> (World, Time) {
 }
 
 /// A record of the life before comes once more, and then this life's again, and only one of two nodes saw that.
+///
+/// PROTOCOL 7.10.
 #[test]
 fn the_floor_of_a_life_outlasts_the_life_before_it() {
     let (mut w, now) = named_world();
@@ -38,6 +40,8 @@ fn the_floor_of_a_life_outlasts_the_life_before_it() {
 }
 
 /// A node that believes the other one's epochs up to a far one to be over gets a later one, at the first try.
+///
+/// PROTOCOL 7.10.
 #[test]
 fn a_demand_for_a_far_epoch_is_met_at_once() {
     for far in [1, 0x1234, 0x2000_0000, 0x7fff_fff0] {

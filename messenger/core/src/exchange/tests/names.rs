@@ -10,6 +10,7 @@ fn changes(told: Vec<Delivery>) -> Vec<(bool, bool, std::string::String)> {
         .collect()
 }
 
+/// PROTOCOL 8.4.
 /// Rows: PP-3.
 #[test]
 fn a_watch_sees_who_joins_and_leaves_and_a_send_follows() {
@@ -39,6 +40,7 @@ fn a_watch_sees_who_joins_and_leaves_and_a_send_follows() {
     assert_eq!(w.at(1).close_watch(now, watch), Err(Status::new(Code::BadHandle)));
 }
 
+/// PROTOCOL 7.12.
 /// Rows: LD-4.
 #[test]
 fn a_port_that_closes_settles_what_waits_for_it() {
@@ -59,6 +61,7 @@ fn a_port_that_closes_settles_what_waits_for_it() {
     assert_eq!(w.send(1, path, &Message::default()), Err(Status::new(Code::NotFound)));
 }
 
+/// PROTOCOL 8.3.
 #[test]
 fn two_claims_to_one_name_end_with_one_owner() {
     // Both claim while they cannot see each other.
@@ -109,6 +112,8 @@ fn ten_thousand_ports_match_a_pattern() {
 }
 
 /// Names that are too many for one message come in several, and none of them is taken for gone in between.
+///
+/// PROTOCOL 8.1, 8.2.
 #[test]
 fn many_names_travel_in_several_messages() {
     let mut w = World::new(2);

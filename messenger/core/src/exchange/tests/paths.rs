@@ -214,6 +214,7 @@ fn payloads_of_any_size_travel() {
     assert_eq!(w.at(1).send(now, path, &huge), Err(Status::with(Code::TooLarge, most)));
 }
 
+/// PROTOCOL 7.1.
 #[test]
 fn a_message_passes_nodes_in_between_and_is_confirmed_end_to_end() {
     let mut w = World::new(4);
@@ -257,6 +258,7 @@ fn a_closed_path_takes_nothing() {
     assert_eq!(w.send(1, path, &Message::default()), Err(Status::new(Code::BadHandle)));
 }
 
+/// PROTOCOL 7.13.
 /// Rows: MF-1.
 #[test]
 fn a_link_takes_what_the_smaller_end_takes() {
@@ -287,6 +289,7 @@ fn a_link_takes_what_the_smaller_end_takes() {
 
 /// Both ends see a path's life in one order: it opens, carries data, rests, goes on, is reset and closes.
 ///
+/// PROTOCOL 7.15.
 /// Rows: MA-16, CP-4.
 #[test]
 fn both_ends_see_a_path_open_carry_rest_and_close_in_one_order() {
@@ -327,6 +330,8 @@ fn both_ends_see_a_path_open_carry_rest_and_close_in_one_order() {
 }
 
 /// Who is meant later hears of the opening before its first message; all hear of the end, also when it comes with the port's.
+///
+/// PROTOCOL 7.15.
 #[test]
 fn a_path_is_announced_to_who_comes_later_too() {
     use crate::Control::{Closed, Opened};
@@ -348,6 +353,8 @@ fn a_path_is_announced_to_who_comes_later_too() {
 }
 
 /// A client that turns its path on and off fills no memory: when what it says cannot go out it is refused.
+///
+/// PROTOCOL 7.15.
 #[test]
 fn announcing_is_bounded() {
     let mut w = world(2);

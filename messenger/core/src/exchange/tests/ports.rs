@@ -135,6 +135,8 @@ fn held_messages_are_chosen_by_their_receiver() {
 }
 
 /// A receive that found nothing it wanted is told of the next message, whatever waits beside it.
+///
+/// PROTOCOL 12.5.
 #[test]
 fn who_passed_over_messages_is_told_of_the_next_one() {
     let mut w = world(1);
@@ -304,6 +306,8 @@ fn ports_hold_so_much_together() {
 }
 
 /// A request whose asker's time is over keeps no place at the port, and is not answered any more.
+///
+/// PROTOCOL 7.12.
 #[test]
 fn a_request_that_nobody_waits_for_is_let_go() {
     let mut w = world(2);

@@ -17,6 +17,7 @@ fn restart(w: &mut World, n: u32) {
     w.nodes[n as usize - 1] = again;
 }
 
+/// PROTOCOL 7.11.
 /// Rows: SS-2.
 #[test]
 fn a_ticket_to_a_node_that_restarts_before_its_receipt_settles_as_node_down() {
@@ -47,6 +48,7 @@ fn a_ticket_to_a_node_that_restarts_before_its_receipt_settles_as_node_down() {
 
 /// **Admission**: the verdict goes out before the receiver's client has the message, or had a look at it at all.
 ///
+/// PROTOCOL 7.12.
 /// Rows: MP-15, VI-31.
 #[test]
 fn the_receipt_goes_before_the_client_has_the_message() {
@@ -142,6 +144,7 @@ fn a_broadcast_has_a_slot_for_each_other_node() {
     assert_eq!(statuses(&outcome), [Code::Good, Code::Good, Code::NoPort]);
 }
 
+/// PROTOCOL 12.11.
 /// Rows: VI-19.
 #[test]
 fn a_list_of_nodes_is_exactly_these() {
@@ -228,6 +231,7 @@ fn one_of_three_is_silent_and_only_its_entry_fails() {
     assert_eq!(statuses(&w.outcomes(1)[0]), [Code::Good, Code::Good, Code::TimedOut]);
 }
 
+/// PROTOCOL 7.12.
 /// Rows: VI-39.
 #[test]
 fn an_answer_is_not_confirmed() {
@@ -319,6 +323,7 @@ fn a_million_transactions_are_unique_in_a_life() {
     assert_eq!(seen.len(), 1_000_000);
 }
 
+/// PROTOCOL 12.11.
 /// Rows: VI-32.
 #[test]
 fn with_more_targets_than_there_is_room_for_nothing_is_sent() {
@@ -336,6 +341,7 @@ fn with_more_targets_than_there_is_room_for_nothing_is_sent() {
     assert_eq!([2, 3, 4].map(|n| w.messages(n).len()), [1; 3]);
 }
 
+/// PROTOCOL 7.3.
 /// Rows: VI-29.
 #[test]
 fn sent_again_to_those_who_gave_no_receipt_and_known_by_those_who_have_it() {
@@ -425,6 +431,8 @@ fn ends_that_nobody_takes_count_as_tickets() {
 }
 
 /// Of a message that wants both, the last receipt is told before the answers, once; a ticket tells since when it is.
+///
+/// PROTOCOL 12.11.
 #[test]
 fn the_last_receipt_is_told_before_the_answers() {
     let mut w = world(3);
@@ -452,6 +460,8 @@ fn the_last_receipt_is_told_before_the_answers() {
 }
 
 /// A node that had no such port at the first try, and has one now, is sent the message, too.
+///
+/// PROTOCOL 12.12.
 #[test]
 fn a_resend_finds_the_port_of_the_name_anew() {
     let mut w = world(2);

@@ -52,7 +52,7 @@ impl Control {
                 Err(error) => self.server.refuse(client, registry, error),
             },
             Ask::Next { peer, since } => self.watch(client, peer, since, registry),
-            Ask::Ping { node, size } => self.ping(client, &node, size, poll),
+            Ask::Ping { node, size, timeout_ms } => self.ping(client, &node, size, timeout_ms, poll),
             Ask::Invite { name, id, contact, minutes } => {
                 let wanted = Wanted {
                     name: &name,
@@ -96,6 +96,7 @@ impl Control {
             inbox: &self.inbox,
             gate: self.sealing.as_ref().map(Sealing::counts),
             guests: self.guests.counts(),
+            clients: self.server.counts(),
             now: self.clock.now(),
         }
     }

@@ -237,6 +237,7 @@ mod tests {
         assert!(matches!(guest.take(), Came::Wrong(FrameError::Greeting)));
     }
 
+    /// PROTOCOL 12.8.
     #[test]
     fn what_waits_is_bounded_and_the_last_word_is_read() {
         let (mut guest, mut there) = pair();

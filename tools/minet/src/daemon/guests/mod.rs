@@ -11,7 +11,10 @@ mod guest;
 mod paths;
 mod told;
 
-use crate::socket::{Socket, may_ask};
+use crate::{
+    seldom::Seldom,
+    socket::{Socket, may_ask},
+};
 use guest::{Came, Guest};
 use messenger::protocol::Told;
 use messenger_core::{Answer, Code, Node, PortId, Received, Status, Time};
@@ -62,6 +65,11 @@ pub(super) struct Guests {
     /// When to look at the door again after an error.
     accept_again: Option<Instant>,
     counts: Counts,
+    /// The log tells of these now and then only: whoever knocks could fill it.
+    full: Seldom,
+    strangers: Seldom,
+    trouble: Seldom,
+    ended: Seldom,
 }
 
 /// What guests did.
@@ -98,6 +106,10 @@ impl Guests {
             told: BTreeSet::new(),
             accept_again: None,
             counts: Counts::default(),
+            full: Seldom::default(),
+            strangers: Seldom::default(),
+            trouble: Seldom::default(),
+            ended: Seldom::default(),
         })
     }
 
@@ -190,20 +202,20 @@ impl Guests {
                 Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => continue,
                 Err(e) => {
                     // No descriptors, perhaps: the door is not told again of who waits, so it looks by itself.
-                    log::warn!("guests: nobody is let in for now: {e}");
+                    self.trouble.warn(|| format!("guests: nobody is let in for now: {e}"));
                     self.accept_again = Some(Instant::now() + ACCEPT_AGAIN);
                     return;
                 }
             };
             if self.guests.len() >= GUESTS {
-                log::warn!("guests: there are {GUESTS}, one was turned away");
+                self.full.warn(|| format!("guests: there are {GUESTS}, one was turned away"));
                 self.counts.turned_away += 1;
                 let bye = Told::Bye { why: format!("there are {GUESTS} guests already") };
                 Guest::new(stream).end(&bye, Instant::now());
                 continue;
             }
             if let Err(why) = may_ask(&stream) {
-                log::warn!("guests: {why}");
+                self.strangers.warn(|| format!("guests: {why}"));
                 self.counts.turned_away += 1;
                 Guest::new(stream).end(&Told::Bye { why }, Instant::now());
                 continue;
@@ -246,7 +258,7 @@ impl Guests {
         if self.guests.get(&number).is_none_or(|guest| guest.ending.is_some()) {
             return;
         }
-        log::warn!("guest {} is ended: {why}", number - self.first);
+        self.ended.warn(|| format!("guest {} is ended: {why}", number - self.first));
         self.give_back(number, node, now);
         if let Some(guest) = self.guests.get_mut(&number) {
             guest.end(&Told::Bye { why: why.to_owned() }, Instant::now() + LINGER);

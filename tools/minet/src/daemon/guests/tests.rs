@@ -75,6 +75,7 @@ fn refusal<T: std::fmt::Debug>(told: Result<T, GuestError>) -> Code {
     told.unwrap_err().status().unwrap().code
 }
 
+/// PROTOCOL 12.4.
 #[test]
 fn guests_talk_and_each_has_only_its_own() {
     let mut house = House::new();
@@ -124,6 +125,7 @@ fn guests_talk_and_each_has_only_its_own() {
     assert_eq!((house.count("guests"), house.count("guest-calls-refused")), (0, 13));
 }
 
+/// PROTOCOL 12.7.
 #[test]
 fn what_a_guest_leaves_follows_its_life_rule() {
     let mut house = House::new();
@@ -154,6 +156,7 @@ fn what_a_guest_leaves_follows_its_life_rule() {
     assert_eq!(house.node.exchange().tickets().count(), 0);
 }
 
+/// PROTOCOL 12.8.
 #[test]
 fn more_guests_than_there_is_room_for_are_told_so() {
     let mut house = House::new();
@@ -173,6 +176,7 @@ fn more_guests_than_there_is_room_for_are_told_so() {
     });
 }
 
+/// PROTOCOL 12.3, 12.4.
 #[test]
 fn what_is_no_name_and_more_than_there_is_room_for_is_refused() {
     let mut house = House::new();
@@ -222,6 +226,8 @@ fn guests_are_told_of_the_end() {
 }
 
 /// A connection that says nothing, or too little, keeps no place; one that greeted may be silent for ever.
+///
+/// PROTOCOL 12.8.
 #[test]
 fn who_does_not_greet_in_time_is_ended() {
     let mut house = House::new();
@@ -258,6 +264,8 @@ fn the_door_is_looked_at_again_after_an_error() {
 }
 
 /// Ports that outlive their guests are counted for all guests together, until they are closed.
+///
+/// PROTOCOL 12.8.
 #[test]
 fn ports_that_outlive_their_guests_are_bounded() {
     let mut house = House::new();

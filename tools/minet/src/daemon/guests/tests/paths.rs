@@ -131,6 +131,7 @@ fn a_path_tells_its_states() {
 
 /// Data and control, in one order at both ends; the last of it also when the guest's process ends.
 ///
+/// PROTOCOL 12.9.
 /// Rows: MA-16.
 #[test]
 fn both_ends_see_the_life_of_a_path_in_order() {
@@ -166,6 +167,8 @@ fn both_ends_see_the_life_of_a_path_in_order() {
 }
 
 /// A port that closes without its guest's doing is told to it; one that it closes itself is not.
+///
+/// PROTOCOL 12.5.
 #[test]
 fn a_guest_is_told_what_becomes_of_its_ports() {
     let mut house = House::new();

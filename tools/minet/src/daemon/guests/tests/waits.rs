@@ -28,6 +28,7 @@ const NOW: Option<Duration> = Some(Duration::ZERO);
 /// A port, a ticket, a path, a watch, a time and a descriptor in one list: each is told alone, under its key, when it is ready, as
 /// long as it is, and not after.
 ///
+/// PROTOCOL 12.5.
 /// Rows: WL-1.
 #[test]
 fn a_set_tells_which_of_many_kinds_is_ready() {

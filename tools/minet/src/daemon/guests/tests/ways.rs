@@ -69,6 +69,8 @@ fn threads_of_one_guest_do_not_wait_for_one_another() {
 }
 
 /// A port that is finished waits for what was sent from it, takes nothing more, and tells its end after everything else.
+///
+/// PROTOCOL 12.10.
 #[test]
 fn a_port_is_finished_when_what_it_sent_is_settled() {
     let mut house = House::new();
@@ -152,6 +154,8 @@ impl Tag for Received {
 
 /// A message is taken by its tag, out of the port in the daemon; the others stay in order. Who waits for a tag is not woken for
 /// another one, and misses none that comes while the port has others.
+///
+/// PROTOCOL 12.6.
 #[test]
 fn messages_are_taken_by_tag() {
     let mut house = House::new();
@@ -306,6 +310,8 @@ fn callbacks_are_told_of_settled_tickets() {
 }
 
 /// A message that is held keeps its room: a port whose room is all held refuses its senders until one is released, once.
+///
+/// PROTOCOL 12.6.
 #[test]
 fn who_holds_all_room_holds_up_senders() {
     let mut house = House::new();
