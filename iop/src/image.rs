@@ -81,10 +81,20 @@ pub fn check_program(path: &Path) -> Result<(), ImageError> {
 fn head(path: &Path) -> Result<[u8; 20], ImageError> {
     let read = |source| ImageError::Read { path: path.into(), source };
     let mut head = [0; 20];
-    match File::open(path).map_err(read)?.read_exact(&mut head) {
+    match open(path)?.read_exact(&mut head) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ImageError::NotAnImage(path.into())),
         Err(error) => Err(read(error)),
         Ok(()) => Ok(head),
+    }
+}
+
+/// Opens a file; what is none is no image. It does not wait for the other end of a pipe.
+fn open(path: &Path) -> Result<File, ImageError> {
+    let read = |source| ImageError::Read { path: path.into(), source };
+    let file = File::options().read(true).custom_flags(NONBLOCK).open(path).map_err(read)?;
+    match file.metadata().map_err(read)?.is_file() {
+        true => Ok(file),
+        false => Err(ImageError::NotAnImage(path.into())),
     }
 }
 
@@ -95,12 +105,7 @@ fn head(path: &Path) -> Result<[u8; 20], ImageError> {
 pub fn check(path: &Path) -> Result<Arch, ImageError> {
     let read = |source| ImageError::Read { path: path.into(), source };
     let mut bytes = Vec::new();
-    // Opening does not wait for the other end of a pipe.
-    let file = File::options().read(true).custom_flags(NONBLOCK).open(path).map_err(read)?;
-    if !file.metadata().map_err(read)?.is_file() {
-        return Err(ImageError::NotAnImage(path.into()));
-    }
-    file.take(IMAGE_MOST + 1).read_to_end(&mut bytes).map_err(read)?;
+    open(path)?.take(IMAGE_MOST + 1).read_to_end(&mut bytes).map_err(read)?;
     if bytes.len() as u64 > IMAGE_MOST {
         return Err(ImageError::TooLarge(path.into()));
     }
