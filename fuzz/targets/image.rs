@@ -8,15 +8,16 @@ const PVH: &[u8] = &[4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, b'X', b'e', b'n', 0];
 pub fn run(bytes: &[u8]) {
     let path = Path::new("image");
     match check_bytes(bytes, path) {
-        Ok(arch) => {
-            let machine = if arch == Arch::X86_64 { 62 } else { 243 };
-            assert!(bytes.starts_with(&[0x7f, b'E', b'L', b'F', 2, 1]) && bytes[18..20] == [machine, 0]);
+        Ok(Arch::Riscv64) => {
+            assert!(bytes.starts_with(&[0x7f, b'E', b'L', b'F', 2, 1]) && bytes[18..20] == [243, 0]);
             let longer = [bytes, &[0xa5; 64]].concat();
-            assert_eq!(check_bytes(&longer, path).ok(), Some(arch), "more behind it");
-            if arch == Arch::Riscv64 {
-                return;
-            }
+            assert_eq!(check_bytes(&longer, path).unwrap(), Arch::Riscv64, "more behind it");
+        }
+        Ok(Arch::X86_64) => {
+            assert!(bytes.starts_with(&[0x7f, b'E', b'L', b'F', 2, 1]) && bytes[18..20] == [62, 0]);
             assert!(bytes.windows(PVH.len()).any(|part| part == PVH), "it has an entry");
+            let longer = [bytes, &[0xa5; 64]].concat();
+            assert!(check_bytes(&longer, path).is_ok(), "more behind it");
             let note = bytes.windows(PVH.len()).position(|part| part == PVH).unwrap_or_default();
             assert!(check_bytes(&bytes[..note + PVH.len() - 1], path).is_err(), "cut before there is a whole note");
         }

@@ -8,6 +8,7 @@ use crate::{
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::{
     collections::VecDeque,
+    fs,
     io::{self, BufRead, BufReader, PipeReader, PipeWriter},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
@@ -62,6 +63,8 @@ pub(crate) struct Child {
     body: Body,
     /// Its console has ended: it has, or is about to.
     silent: Arc<AtomicBool>,
+    /// Taken away with it.
+    door: Option<PathBuf>,
     // It takes the bells from it when it starts, and minds when it is closed.
     _server: OwnedFd,
 }
@@ -161,7 +164,8 @@ impl Child {
             None => Body::Own(start(&launch, theirs, output)?),
         };
         let (name, bell, silent) = (launch.name.to_owned(), launch.ended, Arc::new(AtomicBool::new(false)));
-        let mut child = Child { body, silent: silent.clone(), _server: server };
+        let door = launch.door.map(Path::to_owned);
+        let mut child = Child { body, silent: silent.clone(), door, _server: server };
         let thread = thread::Builder::new().name(format!("iop-{}", launch.name)).spawn(move || {
             listen(&name, console, &launch.console);
             silent.store(true, Ordering::Release);
@@ -215,6 +219,10 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.end();
+        if let Some(door) = &self.door {
+            // It may not have opened it.
+            let _ = fs::remove_file(door);
+        }
     }
 }
 

@@ -46,9 +46,6 @@ pub enum ImageError {
     NoEntry(PathBuf),
 }
 
-/// `O_NONBLOCK` of Linux.
-const NONBLOCK: i32 = 0o4000;
-
 /// The processor that an image of a machine is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
@@ -58,6 +55,8 @@ pub enum Arch {
     Riscv64,
 }
 
+/// `O_NONBLOCK` of Linux.
+const NONBLOCK: i32 = 0o4000;
 const X86_64: u16 = 62;
 const RISCV: u16 = 243;
 const NOTE: u32 = 4;
@@ -82,10 +81,20 @@ pub fn check_program(path: &Path) -> Result<(), ImageError> {
 fn head(path: &Path) -> Result<[u8; 20], ImageError> {
     let read = |source| ImageError::Read { path: path.into(), source };
     let mut head = [0; 20];
-    match File::open(path).map_err(read)?.read_exact(&mut head) {
+    match open(path)?.read_exact(&mut head) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ImageError::NotAnImage(path.into())),
         Err(error) => Err(read(error)),
         Ok(()) => Ok(head),
+    }
+}
+
+/// Opens a file; what is none is no image. It does not wait for the other end of a pipe.
+fn open(path: &Path) -> Result<File, ImageError> {
+    let read = |source| ImageError::Read { path: path.into(), source };
+    let file = File::options().read(true).custom_flags(NONBLOCK).open(path).map_err(read)?;
+    match file.metadata().map_err(read)?.is_file() {
+        true => Ok(file),
+        false => Err(ImageError::NotAnImage(path.into())),
     }
 }
 
@@ -96,12 +105,7 @@ fn head(path: &Path) -> Result<[u8; 20], ImageError> {
 pub fn check(path: &Path) -> Result<Arch, ImageError> {
     let read = |source| ImageError::Read { path: path.into(), source };
     let mut bytes = Vec::new();
-    // Opening does not wait for the other end of a pipe.
-    let file = File::options().read(true).custom_flags(NONBLOCK).open(path).map_err(read)?;
-    if !file.metadata().map_err(read)?.is_file() {
-        return Err(ImageError::NotAnImage(path.into()));
-    }
-    file.take(IMAGE_MOST + 1).read_to_end(&mut bytes).map_err(read)?;
+    open(path)?.take(IMAGE_MOST + 1).read_to_end(&mut bytes).map_err(read)?;
     if bytes.len() as u64 > IMAGE_MOST {
         return Err(ImageError::TooLarge(path.into()));
     }
@@ -116,7 +120,7 @@ fn machine(bytes: &[u8], path: &Path) -> Result<u16, ImageError> {
     Ok(number::<2>(bytes, 18).ok_or_else(|| ImageError::Truncated(path.into()))? as u16)
 }
 
-/// Checks what stands in a file, which is named for the error; which machine it is for.
+/// Checks what stands in a file, which is named for the error; which processor it is for.
 ///
 /// # Errors
 /// What is wrong with it.

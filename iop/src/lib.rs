@@ -12,6 +12,7 @@ pub mod image;
 mod interrupts;
 mod machine;
 mod page;
+mod platform;
 mod processor;
 pub mod qemu;
 mod sys;
@@ -27,5 +28,6 @@ pub use iop_node::{
 };
 pub use machine::{Act, Event, Machine, Policy, State, Traffic, Transition};
 pub use page::FirstPage;
+pub use platform::{HotSwap, Platform};
 pub use processor::{Kind, Processor, ProcessorError, Spec, Want};
 pub use visitor::Visitor;

@@ -287,6 +287,10 @@ impl Processor {
     /// Launches it with a configuration, after [`Want::Configuration`]; on a memory shared with others under a number, if there is
     /// one.
     pub fn configure(&mut self, now: Duration, config: &Config, bus: Option<(&mut Bus, u8)>) {
+        // It may have been held meanwhile.
+        if self.machine.state() != State::Initializing {
+            return;
+        }
         match self.launch(config, bus) {
             Ok(life) => self.life = Some(life),
             Err(error) => {

@@ -4,7 +4,7 @@ use crate::bare_machine::{
     ask, curl,
     direct::talk_without_their_host,
     hostile::{deaf_at_messages, floods_do_no_harm, garbage_from_inside},
-    swap::{Rig, control_utility, deaf_is_found, extraction, four_come_up, panic_is_told, reset_in_order},
+    swap::{Rig, any_disk, control_utility, deaf_is_found, extraction, four_come_up, panic_is_told, reset_in_order},
     wait_life_of,
 };
 use iop_node::ports::{disk, requests};
@@ -17,6 +17,7 @@ use std::{fs, time::Duration};
 /// It has no privilege and no interface.
 ///
 /// Rows: CB-1, IM-3.
+/// PROTOCOL 9.13.
 #[test]
 fn a_process_is_a_processor_like_a_machine() -> Result<()> {
     let rig = Rig::processes(1)?;
@@ -57,6 +58,7 @@ fn four_processes_come_up_without_an_operator() -> Result<()> {
 }
 
 /// Rows: IM-4, IM-13.
+/// PROTOCOL 9.12.
 #[test]
 fn a_process_is_reset_in_order() -> Result<()> {
     reset_in_order(&Rig::processes(2)?)
@@ -84,6 +86,12 @@ fn the_panic_of_a_process_is_told_and_mended() -> Result<()> {
 #[test]
 fn processes_talk_while_their_host_stands_still() -> Result<()> {
     talk_without_their_host(&Rig::processes(2)?)
+}
+
+/// Rows: IM-10.
+#[test]
+fn any_disk_of_a_process_is_as_good_as_another() -> Result<()> {
+    any_disk(&Rig::processes(2)?)
 }
 
 /// Rows: CU-1, CU-2.
@@ -144,6 +152,7 @@ fn of_two_processors_of_one_number_one_gives_way() -> Result<()> {
 /// what it was sent.
 ///
 /// Rows: CB-2.
+/// PROTOCOL 9.14.
 #[test]
 fn an_image_is_sent_to_a_process_and_goes_on_where_it_stopped() -> Result<()> {
     let rig = Rig::processes(1)?;
@@ -193,7 +202,7 @@ fn an_image_is_sent_to_a_process_and_goes_on_where_it_stopped() -> Result<()> {
 }
 
 /// The manager is killed and started again while its processors run: they are found again and not rebooted. They are the same
-/// processes of the same incarnation, with all that they held.
+/// processes of the same incarnation, with all that they held. PROTOCOL 9.15.
 #[test]
 fn a_manager_that_is_started_again_finds_its_processors() -> Result<()> {
     let mut rig = Rig::processes(2)?;
@@ -228,6 +237,30 @@ fn a_manager_that_is_started_again_finds_its_processors() -> Result<()> {
     let second = &before[1].0;
     let gone = || Ok((!std::path::Path::new(&format!("/proc/{second}")).exists()).then_some(()));
     eventually(SOON, "its end", gone)
+}
+
+/// A file that is put into the directory of slots is a processor that is put in; taken away, it is taken out in order.
+///
+/// Rows: IM-9.
+#[test]
+fn a_file_in_a_slot_is_a_processor() -> Result<()> {
+    let net = Net::new()?;
+    let slots = net.subdir("slots")?;
+    let mut config = Config::new("a", 1);
+    config.extra = format!("iop_slots = {:?}", slots.display().to_string());
+    let a = Node::start(&net, &net.space("a")?, config)?;
+    let file = slots.join("io7.toml");
+    fs::write(&file, "kind = 'process'\nid = 9\n").map_err(Error::io("write a file"))?;
+    let pid = wait_life_of(&a, "io7", 1)?["pid"].clone();
+    a.wait_members(2, SOON)?;
+    assert_eq!(Ping::new("10.77.0.9", 5).run(a.space())?.received, 5);
+    fs::remove_file(&file).map_err(Error::io("remove a file"))?;
+    eventually(SOON, "its end", || Ok((!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(())))?;
+    a.wait_state("io7", "down", SOON)?;
+    let events = a.ask(&["events"])?.to_string();
+    assert!(events.contains("iop io7: inserted") && events.contains("iop io7: taken out"), "{events}");
+    assert!(events.contains("iop io7: sent nothing new by all"), "in order: {events}");
+    Ok(())
 }
 
 /// A node of a user without rights, without an interface, with processors that are processes: nothing of it needs root.

@@ -15,7 +15,10 @@ mod console;
 mod ivshmem;
 mod link;
 mod pci;
+mod settings;
 mod sys;
+mod timer;
+mod uart;
 
 use alloc::{boxed::Box, format};
 use arch::Interrupts;
@@ -44,6 +47,7 @@ const IDLE_TURNS: u32 = 4;
 /// All that the machine does, from when the processor is ready for Rust.
 fn run() -> ! {
     sys::start_heap();
+    uart::start();
     let (interrupts, clock) = arch::start();
     let Some((board, others)) = link::find() else {
         match serve_line(&interrupts, clock) {
@@ -105,7 +109,7 @@ fn serve(
 /// The same on a machine without shared memory: messages go over its second serial line, and its configuration is what the machine was
 /// started with.
 fn serve_line(interrupts: &Interrupts, clock: Clock) -> Result<Infallible, Box<dyn core::error::Error>> {
-    let (Some(line), Some(text)) = (arch::Line::find(), arch::settings()) else {
+    let (Some(line), Some(text)) = (uart::Line::find(), settings::settings()) else {
         return Err("this machine has neither shared memory (ivshmem) nor a serial line and a configuration".into());
     };
     let config = Config::parse(&text)?;

@@ -16,6 +16,8 @@ pub trait Bytes {
 const END: u8 = 0;
 /// Bytes of the CRC-32.
 const CRC: usize = 4;
+/// Is summed up in front of each message and not sent, as the host's carrier does.
+const FRONT: u8 = 1;
 /// What may wait to be sent, in bytes: some of the longest messages.
 const WAITING: usize = 32 << 10;
 /// Bytes taken from the device at once, and how often in a turn.
@@ -80,7 +82,8 @@ impl<D: Bytes> Carry for Line<D> {
         for part in parts {
             at += part.copy_to(0, plain.get_mut(at..).unwrap_or_default());
         }
-        plain.extend(crc32fast::hash(&plain).to_le_bytes());
+        let sum = sum(&plain);
+        plain.extend(sum);
         let mut coded = vec![0; cobs::max_encoding_length(plain.len())];
         // The room is what the crate itself says is enough.
         let used = cobs::try_encode(&plain, &mut coded).unwrap_or(0);
@@ -127,13 +130,20 @@ impl<D: Bytes> Carry for Line<D> {
     }
 }
 
+fn sum(message: &[u8]) -> [u8; CRC] {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&[FRONT]);
+    sum.update(message);
+    sum.finalize().to_le_bytes()
+}
+
 /// The message in a frame without its end; `None` when there is none.
 fn decode(frame: &[u8]) -> Option<Vec<u8>> {
     let mut plain = vec![0; frame.len()];
     let report = cobs::decode(frame, &mut plain).ok()?;
     plain.truncate(report.frame_size());
     let (message, crc) = plain.split_last_chunk::<CRC>()?;
-    let right = crc32fast::hash(message) == u32::from_le_bytes(*crc);
+    let right = sum(message) == *crc;
     let len = message.len();
     plain.truncate(len);
     right.then_some(plain)

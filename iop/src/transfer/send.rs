@@ -32,24 +32,27 @@ pub(crate) fn send(line: &OwnedFd, image: &Path, socket: &OwnedFd) -> io::Result
     }
     say(line, &Message::Offer { len, sum: whole.finalize() })?;
     let mut answer = vec![0; MESSAGE];
-    // How much was sent of what the other side has not said it has.
-    let mut sent = None;
+    // Where the next fragment begins, how many are not answered yet, and what the last answer was: there is one to each.
+    let (mut next, mut under_way, mut last) = (0, 0, None);
     loop {
         let (_, got) = recv(line, &mut answer[..], RecvFlags::empty())?;
         match Message::parse(answer.get(..got).unwrap_or_default()) {
             Some(Message::Have(have)) if have == len => return start(line, socket),
             Some(Message::Have(have)) if have < len => {
-                // What does not go on where it should is sent again, once what is under way has come.
-                let next = sent.get_or_insert(have);
-                if *next < have || (*next > have && *next - have > WINDOW * FRAGMENT as u64) {
-                    *next = have;
+                under_way = u64::saturating_sub(under_way, 1);
+                // What was not taken is sent again, when all that is under way has come.
+                match last.replace(have) {
+                    _ if under_way == 0 => next = have,
+                    Some(last) if last == have => continue,
+                    _ => {}
                 }
-                while *next < len && *next - have < WINDOW * FRAGMENT as u64 {
-                    let room = part.len().min(usize::try_from(len - *next).unwrap_or(usize::MAX));
-                    let got = file.read_at(part.get_mut(..room).unwrap_or_default(), *next)?;
+                while next < len && under_way < WINDOW {
+                    let room = part.len().min(usize::try_from(len - next).unwrap_or(usize::MAX));
+                    let got = file.read_at(part.get_mut(..room).unwrap_or_default(), next)?;
                     let bytes = part.get(..got).filter(|b| !b.is_empty()).ok_or(io::ErrorKind::UnexpectedEof)?;
-                    say(line, &Message::Fragment { at: *next, sum: crc32fast::hash(bytes), bytes })?;
-                    *next += got as u64;
+                    say(line, &Message::Fragment { at: next, sum: crc32fast::hash(bytes), bytes })?;
+                    next += got as u64;
+                    under_way += 1;
                 }
             }
             Some(Message::Refused(why)) => return Err(io::Error::other(why.to_owned())),

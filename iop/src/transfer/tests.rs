@@ -29,22 +29,27 @@ fn carried(image: &Path, store: &Path) -> (u64, Vec<u8>) {
     })
 }
 
-/// Takes some fragments and ends, as a process that is killed.
-fn interrupted(image: &Path, store: &Path, fragments: usize) {
+/// Takes some fragments, or all but the start, and ends, as a process that is killed. One of them may be altered on its way.
+fn interrupted(image: &Path, store: &Path, fragments: usize, altered: Option<usize>) {
     let (ours, theirs) = line();
+    let len = fs::metadata(image).unwrap().len();
     thread::scope(|scope| {
         scope.spawn(|| assert!(send(&ours, image, &fabric::shm::bell().unwrap()).is_err()));
         let (near, far) = line();
         let taker = scope.spawn(move || load(&far, store, |_, _| {}).unwrap_err());
-        // Between them: so many fragments pass, then both lines end.
+        // Between them: an offer and so many fragments pass, each with its answer, then both lines end.
         let mut bytes = vec![0; MESSAGE];
-        let mut passed = 0;
-        while passed <= fragments {
+        for passed in 0..=fragments {
             let (_, got) = recv(&theirs, &mut bytes[..], RecvFlags::empty()).unwrap();
+            if altered == Some(passed) {
+                bytes[100] ^= 0x40;
+            }
             rustix::net::send(&near, &bytes[..got], rustix::net::SendFlags::empty()).unwrap();
             let (_, got) = recv(&near, &mut bytes[..], RecvFlags::empty()).unwrap();
+            if Message::parse(&bytes[..got]) == Some(Message::Have(len)) {
+                break;
+            }
             rustix::net::send(&theirs, &bytes[..got], rustix::net::SendFlags::empty()).unwrap();
-            passed += 1;
         }
         drop((near, theirs));
         assert!(matches!(taker.join().unwrap(), LoadError::Line(_)));
@@ -63,15 +68,15 @@ fn an_image_comes_in_checked_fragments_and_goes_on_where_it_stopped() {
     assert!(carried(&path, &dir.path().join("one")) == (bytes.len() as u64, bytes.clone()), "nothing is sent twice");
 
     let store = dir.path().join("two");
-    interrupted(&path, &store, 10);
-    interrupted(&path, &store, 5);
+    interrupted(&path, &store, 10, None);
+    interrupted(&path, &store, 5, None);
     let (had, got) = carried(&path, &store);
     assert!(got == bytes);
     assert_eq!(had, 15 * FRAGMENT as u64);
 
     // The part that is there was altered: the whole is not what was offered, and is sent anew.
     let store = dir.path().join("three");
-    interrupted(&path, &store, 10);
+    interrupted(&path, &store, 10, None);
     let part =
         fs::read_dir(dir.path()).unwrap().flatten().find(|e| e.file_name().to_string_lossy().starts_with("three."));
     let part = part.unwrap().path();
@@ -79,6 +84,11 @@ fn an_image_comes_in_checked_fragments_and_goes_on_where_it_stopped() {
     there[100] ^= 1;
     fs::write(&part, &there).unwrap();
     assert!(carried(&path, &store).1 == bytes);
+
+    // A fragment is altered on its way: it is sent again, with what came behind it.
+    let store = dir.path().join("four");
+    interrupted(&path, &store, usize::MAX - 1, Some(7));
+    assert!(carried(&path, &store) == (bytes.len() as u64, bytes.clone()));
 
     // Another image takes the place of the first.
     let (path, bytes) = image(dir.path(), 5);

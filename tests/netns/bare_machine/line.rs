@@ -49,7 +49,7 @@ fn machine(net: &Net, space: &Netns, image: &Path) -> Result<(Process, String)> 
     Ok((process, path))
 }
 
-/// It joins over the line alone, answers `ping` and HTTP, and comes back when its host's daemon is started again.
+/// It joins over the line alone, answers `ping` and HTTP, and comes back when its host's daemon is started again. PROTOCOL 11.6.
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn a_bare_machine_joins_over_a_serial_line_alone() -> Result<()> {

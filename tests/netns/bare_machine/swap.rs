@@ -2,8 +2,8 @@
 
 use super::{as_guest, ask, image, wait_life_of};
 use crate::iop::iop_named;
-use iop_node::ports::requests;
-use messenger::{Code, Guest, Message, PortId, Status, To};
+use iop_node::ports::{disk, requests};
+use messenger::{Code, Guest, GuestError, Message, PathSpec, PortId, Status, To};
 use minet_tests::{Config, Error, Net, Node, Result, SOON, eventually};
 use serde_json::Value;
 use std::{
@@ -244,7 +244,57 @@ pub fn deaf_is_found(rig: &Rig) -> Result<()> {
     let events = events(a)?;
     let down = position(&events, 0, "member-down", "io1");
     position(&events, down, "member-up", "io1");
+
+    // What is under way to a life that ends is told to its sender, and no later life has it.
+    let pid = wait_life_of(a, "io1", 3)?["pid"].to_string();
+    a.space().run("kill", &["-STOP", &pid])?;
+    let old = Message { opcode: requests::ECHO, ..Message::new("old") };
+    let told = as_guest(a, |guest| guest.call(&To::Name(port.into()), &old, SOON));
+    let told = told.map_err(|error| Error::unexpected(error.to_string()))?;
+    assert_eq!(told.status().code, Code::NodeDown, "{told:?}");
+    wait_life_of(a, "io1", 4)?;
+    a.wait_members(2, SOON)?;
+    let stats = eventually(SOON, "its counters", || a.ask(&["iop", "stats", "io1"]).map(Some))?;
+    assert_eq!(stats["messages-admitted"], 1, "this question alone: {stats}");
     Ok(())
+}
+
+/// Disks are a pool by their kind: whoever wants any disk has one, and when its processor is killed, or taken out, the spare one. Every
+/// request that the client makes meanwhile is settled at once, and the next one is answered.
+///
+/// Rows: IM-10.
+#[test]
+#[ignore = "long: left out by `cargo xtask test --quick`"]
+fn any_disk_is_as_good_as_another() -> Result<()> {
+    any_disk(&Rig::machines(2)?)
+}
+
+pub fn any_disk(rig: &Rig) -> Result<()> {
+    let a = &rig.node;
+    let message = Message { opcode: disk::SIZE, ..Message::new("") };
+    as_guest(a, |guest| {
+        let failed = |error: GuestError| Error::unexpected(error.to_string());
+        let any = To::Pattern("iop/* kind=disk".into());
+        let path = guest.open_path(&PathSpec { hunt: true, ..PathSpec::to(any) }).map_err(failed)?;
+        // Who answered; a request that nobody answered says so, and is made again.
+        let who = |guest: &Guest| {
+            eventually(SOON, "an answer of any disk", || {
+                let begun = Instant::now();
+                let outcome = guest.call(&To::Path(path), &message, SOON).map_err(failed)?;
+                assert!(begun.elapsed() < SOON, "it is settled before its deadline");
+                Ok(outcome.status().is_good().then(|| outcome.slots[0].node.get()))
+            })
+        };
+        assert_eq!(eventually(SOON, "the first disk", || Ok(Some(who(guest)?).filter(|node| *node == 9)))?, 9);
+        let pid = wait_life_of(a, "io1", 1)?["pid"].to_string();
+        a.space().run("kill", &["-KILL", &pid])?;
+        eventually(SOON, "the spare disk", || Ok((who(guest)? == 10).then_some(())))?;
+        wait_life_of(a, "io1", 2)?;
+        eventually(SOON, "the first disk again", || Ok((who(guest)? == 9).then_some(())))?;
+        a.ask(&["iop", "remove", "io1"])?;
+        assert_eq!(who(guest)?, 10, "the spare one, when the first was taken out in order");
+        Ok(())
+    })
 }
 
 /// One that panics says why, and comes back; unless its configuration allows faults, nobody can have it fail.

@@ -76,7 +76,7 @@ pub enum Mode {
     Plain,
     /// TUN: IP packets without an Ethernet header
     Tun,
-    /// No interface of the host: TCP/IP in this process.
+    /// No interface of the host: TCP/IP in this process
     Smoltcp,
 }
 
@@ -150,6 +150,8 @@ pub struct Config {
     pub segments: Vec<Segment>,
     /// The I/O processors it starts.
     pub iops: Vec<Iop>,
+    /// A directory where I/O processors are put in and taken out.
+    pub iop_slots: Option<PathBuf>,
 }
 
 pub use messenger::{FABRIC, RUN_DIR};
@@ -195,6 +197,7 @@ struct File {
     segment: Vec<SegmentFile>,
     #[serde(default)]
     iop: Vec<iop::IopFile>,
+    iop_slots: Option<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]
@@ -425,6 +428,7 @@ impl Config {
         let iops = iop::iops(file.iop, over, (&name, id))?;
         Ok(Config {
             iops,
+            iop_slots: file.iop_slots,
             id,
             fabric,
             run_dir: over.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),

@@ -63,6 +63,15 @@ pub(super) struct IopFile {
 const MISS_LIMIT: u32 = 3;
 
 impl Iop {
+    /// From the text of a table of its own, without its name.
+    ///
+    /// # Errors
+    /// The text is none, or a value cannot be used.
+    pub fn from_toml(name: &str, text: &str) -> Result<Iop, ConfigError> {
+        let file: IopFile = toml::from_str(text)?;
+        one(IopFile { name: Some(name.into()), ..file }, None)
+    }
+
     /// One that is added while the node runs, with what is not said as usual.
     ///
     /// # Errors

@@ -43,6 +43,8 @@ impl Tokens {
     const WATCH: Token = Token(3);
     pub(super) const CONTROL: Token = Token(4);
     pub(super) const GUESTS_DOOR: Token = Token(5);
+    /// What tells of I/O processors that are put in or taken out.
+    const SLOTS: Token = Token(6);
     const INTERFACES: usize = 16;
     const IOPS: usize = 512;
     /// Meetings and lifelines count up from here; clients of the control socket and guests from far above.
@@ -172,7 +174,7 @@ impl Control {
             let token = Token(Tokens::INTERFACES + i);
             registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
         }
-        self.iops.register(registry, Tokens::IOPS)?;
+        self.iops.register(registry, Tokens::IOPS, Tokens::SLOTS)?;
         self.tell_attachments();
         match &mut self.sealing {
             Some(sealing) => {
@@ -231,6 +233,8 @@ impl Control {
         let registry = poll.registry();
         match token {
             Tokens::INBOX => self.handle_inbox(),
+            // It is read with all else that is done for them.
+            Tokens::SLOTS => {}
             Tokens::LISTENER => {
                 let met = self.local.handle_listener(registry);
                 self.meet(met);

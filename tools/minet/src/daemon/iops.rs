@@ -1,6 +1,9 @@
 //! The I/O processors of this node: what happens to them is told to their manager, and what it wants is done.
 
+mod slots;
 mod system;
+#[cfg(test)]
+mod tests;
 
 use super::interface::derived;
 use crate::{
@@ -8,7 +11,7 @@ use crate::{
     config::{Iop, IopKind},
 };
 use fabric::shm::Rings;
-use iop::{Bus, Event, Kind, Policy, Processor, Spec, State, Table, Want};
+use iop::{Bus, Event, HotSwap, Kind, Platform, Policy, Processor, Spec, State, Table, Want};
 use messenger_core::{Incarnation, LinkId, Node, NodeId};
 use mio::{Interest, Registry, Token, unix::SourceFd};
 use std::{
@@ -32,6 +35,9 @@ pub(super) struct Iops {
     bus: Option<Bus>,
     table: Table,
     tasks: VecDeque<Task>,
+    /// Where they are put in and taken out, and what tells of it.
+    platform: Option<Box<dyn Platform<Device = Iop>>>,
+    platform_bell: Option<OwnedFd>,
 }
 
 struct One {
@@ -67,6 +73,11 @@ impl Iops {
         let mut iops = Iops { doorbell, ..Iops::default() };
         for iop in &config.iops {
             iops.insert(config, iop.clone())?;
+        }
+        if let Some(dir) = &config.iop_slots {
+            let slots = slots::Slots::open(dir)?;
+            iops.platform_bell = Some(slots.as_fd().try_clone_to_owned()?);
+            iops.platform = Some(Box::new(slots));
         }
         Ok(iops)
     }
@@ -105,8 +116,11 @@ impl Iops {
         Ok(slot)
     }
 
-    /// Watches them; tokens count up from `first`.
-    pub(super) fn register(&self, registry: &Registry, first: usize) -> io::Result<()> {
+    /// Watches them; tokens count up from `first`. `slots` is the token of what tells of insertions.
+    pub(super) fn register(&self, registry: &Registry, first: usize, slots: Token) -> io::Result<()> {
+        if let Some(bell) = &self.platform_bell {
+            registry.register(&mut SourceFd(&bell.as_raw_fd()), slots, Interest::READABLE)?;
+        }
         self.all.iter().try_for_each(|one| watch(registry, first, one))
     }
 
@@ -133,6 +147,19 @@ impl Iops {
         self.tasks.push_back(Task::Tell("iop-added", node, format!("iop {name}: inserted")));
         one.processor.handle(now, Event::Boot);
         Ok(())
+    }
+
+    /// Does the next thing that the platform tells of; whether there was one.
+    pub(super) fn hot_swap(&mut self, now: Duration, config: &Config, registry: (&Registry, usize)) -> bool {
+        let Some(event) = self.platform.as_mut().and_then(|platform| platform.poll()) else { return false };
+        let done = match event {
+            HotSwap::Inserted(iop) => self.add(now, config, iop, registry),
+            HotSwap::Wanted(name) => self.remove(now, &name),
+        };
+        if let Err(why) = done {
+            log::warn!("slots: {why}");
+        }
+        true
     }
 
     /// In order.
@@ -266,6 +293,9 @@ impl Iops {
             // It is closed with the processor.
             let _ = registry.deregister(&mut SourceFd(&one.processor.as_fd().as_raw_fd()));
             let (name, node) = (&one.config.name, one.config.id);
+            if let Some(platform) = &mut self.platform {
+                platform.released(name);
+            }
             if one.quiesced {
                 self.tasks.push_back(Task::Enable(node));
             }

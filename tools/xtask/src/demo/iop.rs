@@ -52,13 +52,14 @@ const ROWS: &[Row] = &[
 /// Shows all rows with these binaries.
 pub fn show(minet: PathBuf, image: &Path) -> Result<Report> {
     packages::ensure(&[packages::NETWORK, packages::MACHINE].concat())?;
+    let before = super::interfaces()?;
     let mut stage = Stage::set(minet, image)?;
     let mut report = Report::new();
     for (name, show) in ROWS {
         report.add(name, || show(&mut stage));
     }
     drop(stage);
-    report.add("nothing left behind", super::nothing_left);
+    report.add(super::NOTHING_LEFT, || super::nothing_left(&before));
     Ok(report)
 }
 

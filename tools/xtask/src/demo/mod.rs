@@ -35,15 +35,15 @@ pub struct Args {
     /// The table as JSON; with --keep the lines to type, too
     #[arg(long)]
     json: bool,
+    /// Two I/O processors without an operating system beside a kernel node instead (needs QEMU)
+    #[arg(long, conflicts_with_all = ["keep", "only"])]
+    iop: bool,
     /// Only rows whose name has one of these in it, such as `relay,ping IPv4`
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
     only: Vec<String>,
     /// Show this binary of the command `minet` instead of building one
     #[arg(long, value_name = "FILE")]
     minet: Option<PathBuf>,
-    /// Two I/O processors without an operating system beside a kernel node instead (needs QEMU)
-    #[arg(long, conflicts_with_all = ["keep", "only"])]
-    iop: bool,
 }
 
 /// Something to show: its name and how to get its figure.
@@ -86,16 +86,15 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
         Some(minet) => fs::canonicalize(minet).map_err(Error::io(format!("find {}", minet.display())))?,
         None => workspace.build_minet(true)?,
     };
-    let before = interfaces()?;
     if args.iop {
         if let Some(why) = bare::images_lack() {
             return Err(Error::unexpected(why));
         }
-        let mut report = iop::show(minet, &bare::build_images(workspace)?)?;
-        report.add(NOTHING_LEFT, || nothing_left(&before));
+        let report = iop::show(minet, &bare::build_images(workspace)?)?;
         print!("{}", if args.json { report.json(&[], None) } else { report.table() });
         return Ok(report.is_good());
     }
+    let before = interfaces()?;
     let mut stage = Stage::set(minet)?;
     let mut report = Report::new();
     for (name, show) in rows {

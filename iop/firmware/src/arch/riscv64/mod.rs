@@ -4,12 +4,11 @@
 mod boot;
 pub mod config_space;
 mod interrupt;
-mod serial;
+pub mod uart;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, settings::Items};
 use core::{arch::asm, ops::Range};
 pub use interrupt::{DOORBELL, Interrupts, MESSAGE_ADDRESS, halt};
-pub use serial::{Line, put, settings};
 
 /// Its name.
 pub const NAME: &str = "riscv64";
@@ -17,6 +16,9 @@ pub const NAME: &str = "riscv64";
 pub const DEVICES: Range<usize> = 0x1000..0x8000_0000;
 /// Nobody placed the windows of devices before: they go here.
 pub const WINDOWS: Option<Range<usize>> = Some(0x4000_0000..0x8000_0000);
+
+/// It is told all that it needs on its memory.
+pub const SETTINGS: Option<Items> = None;
 
 /// Ticks of the counter in 10 ms: this machine's has 10 MHz.
 const RATE: u64 = 100_000;

@@ -2,8 +2,7 @@
 //!
 //! An interrupt does nothing but wake: whoever slept looks for work. An exception is the end and is told as a panic.
 
-use super::{counter::EventTimer, measure::measure};
-use crate::{clock::Clock, sys::Window};
+use crate::{clock::Clock, sys::Window, timer::EventTimer};
 use alloc::boxed::Box;
 use core::{
     arch::{asm, global_asm},
@@ -113,7 +112,7 @@ impl Interrupts {
         registers.write(TIMER_VECTOR, 1 << 16);
         registers.write(TIMER_FIRST, u32::MAX);
         let timer = EventTimer::start();
-        let (clock, rate) = measure(timer.period, || timer.now(), || u32::MAX - registers.read(TIMER_NOW));
+        let (clock, rate) = Clock::measure(timer.period, || timer.now(), || u32::MAX - registers.read(TIMER_NOW));
         registers.write(TIMER_FIRST, 0);
         registers.write(END, 0);
         registers.write(TIMER_VECTOR, u32::from(TIMER));

@@ -4,17 +4,13 @@ mod boot;
 pub mod config_space;
 mod counter;
 mod interrupt;
-mod measure;
 mod port;
-mod serial;
-mod settings;
+pub mod uart;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, settings::Items};
 use core::ops::Range;
 pub use counter::counter;
 pub use interrupt::{DOORBELL, Interrupts, MESSAGE_ADDRESS, halt};
-pub use serial::{Line, put};
-pub use settings::settings;
 
 /// Its name.
 pub const NAME: &str = "x86_64";
@@ -24,8 +20,11 @@ pub const DEVICES: Range<usize> = 16 << 20..1 << 32;
 /// The machine's own firmware has placed the windows of devices.
 pub const WINDOWS: Option<Range<usize>> = None;
 
+/// What it was started with.
+pub const SETTINGS: Option<Items> =
+    Some(Items { select: |item| port::write16(0x510, item), next: || port::read8(0x511) });
+
 /// Sets the machine up; once, before all but the heap.
 pub fn start() -> (Interrupts, Clock) {
-    serial::start();
     Interrupts::start()
 }

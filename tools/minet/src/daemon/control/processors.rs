@@ -21,6 +21,13 @@ impl Control {
 
     /// Does what the I/O processors want.
     pub(super) fn serve_iops(&mut self, poll: &Poll) {
+        self.serve_tasks(poll);
+        while self.iops.hot_swap(self.time(), &self.config, (poll.registry(), Tokens::IOPS)) {
+            self.serve_tasks(poll);
+        }
+    }
+
+    fn serve_tasks(&mut self, poll: &Poll) {
         while let Some(task) = self.iops.poll(self.time(), &self.config, poll.registry()) {
             match task {
                 Task::Leave(link) => self.node.close_link(self.clock.now(), link, Reason::CarrierLost),
