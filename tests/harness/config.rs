@@ -51,6 +51,8 @@ pub struct Config {
     pub mode: String,
     /// Addresses of the interface; `None` leaves the daemon's own (`10.77.x.y`, `fd4d::id`).
     pub addresses: Option<Vec<String>>,
+    /// Whether the interface stays when the daemon ends.
+    pub keep: bool,
     /// Whether there are stations behind the node.
     pub learn: bool,
     /// Heartbeat in milliseconds and how many may be missed.
@@ -85,6 +87,7 @@ impl Config {
             mtu: 1500,
             mode: "tap".to_owned(),
             addresses: None,
+            keep: false,
             learn: false,
             heartbeat: None,
             iops: Vec::new(),
@@ -241,7 +244,7 @@ impl Config {
             line(format_args!("[[iop]]\nname = {name:?}\nid = {id}\nimage = {image:?}\n{}", self.iop_extra));
         }
         line(format_args!("[[segment]]\nname = \"lan\"\ninterface = {:?}\nmtu = {}", self.interface, self.mtu));
-        line(format_args!("mode = {:?}\nlearn = {}", self.mode, self.learn));
+        line(format_args!("mode = {:?}\nlearn = {}\nkeep = {}", self.mode, self.learn, self.keep));
         let own = || vec![format!("{}/16", self.ipv4()), format!("{}/64", self.ipv6())];
         line(format_args!("addresses = [{}]", quoted(&self.addresses.clone().unwrap_or_else(own))));
         text

@@ -8,6 +8,7 @@ mod command;
 mod conduit;
 mod counters;
 mod crash;
+mod drain;
 mod ethernet;
 mod examples;
 mod harness;

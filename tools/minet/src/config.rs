@@ -81,6 +81,8 @@ pub struct Segment {
     pub mode: Mode,
     /// Addresses to set; `None` to derive them from the node's number.
     pub addresses: Option<Vec<Cidr>>,
+    /// It stays, with its addresses, when the daemon ends, and the next start takes it over.
+    pub keep: bool,
     /// Stations may be behind it (it is in a bridge).
     pub learn: bool,
     /// Broadcast frames a second that one source may send.
@@ -216,6 +218,7 @@ struct SegmentFile {
     mode: Mode,
     addresses: Option<Vec<Cidr>>,
     queues: Option<usize>,
+    keep: Option<bool>,
     learn: Option<bool>,
     broadcast_limit: Option<u32>,
 }
@@ -439,7 +442,10 @@ fn segment(file: SegmentFile, on_one_host: bool) -> Result<Segment, ConfigError>
         && !matches!(&*interface, "." | "..");
     check("segment.interface", &interface, fine, "it must have 1 to 15 characters, no `/`, `:`, `%` or white space")?;
     check("segment.mtu", mtu, (576..=65_521).contains(&mtu), "it must be 576 to 65521")?;
+    let keep = file.keep.unwrap_or(false);
+    check("segment.keep", keep, !keep || file.mode == Mode::Tap, "only an interface of mode `tap` can be kept")?;
     Ok(Segment {
+        keep,
         name: name("segment.name", file.name.as_deref().unwrap_or("lan"))?,
         interface,
         mtu,
@@ -514,6 +520,7 @@ mod tests {
         assert!(error("name='a'\n[link]\ndetect_ms=5").contains("10 to 60000"));
         assert!(error("name='a'\n[link]\nloss_percent=101").contains("0 (never) to 100"));
         assert!(error("name='a'\n[[segment]]\n[[segment]]").contains("of its own"));
+        assert!(error("name='a'\n[[segment]]\nkeep=true\nmode='tun'").contains("segment.keep"));
         assert!(error("name='a'\n[[iop]]\nname='a'").contains("of its own"));
         assert!(error("name='a'\n[[iop]]\nid=3").contains("iop.name"));
         assert!(error("name='a'\n[[iop]]\nname='x'\nmiss_limit=1").contains("iop.miss_limit"));

@@ -7,6 +7,7 @@
 //! A conduit stays on its link while no better one is live. Links that are bad are demoted: see [`crate::Policy`].
 
 mod crowd;
+mod drain;
 mod event;
 mod gossip;
 mod greeting;
@@ -64,6 +65,8 @@ pub struct NodeConfig {
 pub struct Node {
     me: Identity,
     relay: bool,
+    /// It gets ready to leave.
+    leaving: bool,
     links: BTreeMap<LinkId, Link>,
     next_link: u32,
     /// The active link of every conduit that is up.
@@ -146,6 +149,7 @@ impl Node {
         let mut node = Node {
             me,
             relay: config.relay,
+            leaving: false,
             links: BTreeMap::new(),
             next_link: 1,
             conduits: BTreeMap::new(),

@@ -56,6 +56,8 @@ pub enum Command {
     Invite(InviteArgs),
     /// Join a fabric with an invitation: make this node's key and configuration
     Join(JoinArgs),
+    /// Take this node out without loss: others go around it, what is under way is finished, then it leaves
+    Drain(DrainArgs),
     /// Take a node off the list of those that may join; its links end at once
     Revoke(RevokeArgs),
     /// Show the version of the program, of the wire format and of the control protocol
@@ -312,6 +314,20 @@ pub struct JoinArgs {
 pub struct RevokeArgs {
     /// Name or number of the member, or of the node that was invited
     pub member: String,
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `minet drain`
+#[derive(Debug, clap::Args)]
+pub struct DrainArgs {
+    /// Take it back: the node stays
+    #[arg(long)]
+    pub undo: bool,
+    /// Seconds to wait until it has left; it goes on to leave after that
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
     /// Which daemon to ask
     #[command(flatten)]
     pub at: At,

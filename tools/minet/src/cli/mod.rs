@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod drain;
 mod inspect;
 mod iops;
 mod keys;
@@ -71,6 +72,7 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Key(key) => keys::key(&key),
         Command::Invite(invite) => ask::invite(&invite),
         Command::Revoke(revoke) => ask::revoke(&revoke),
+        Command::Drain(args) => drain::drain(&args),
         Command::Join(args) => keys::join(&args),
     }
 }

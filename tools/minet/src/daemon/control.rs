@@ -3,13 +3,14 @@
 mod answers;
 mod events;
 mod guests;
+mod leaving;
 mod looks;
 mod opening;
 mod pings;
 mod processors;
 
 use super::{
-    DaemonError, Lanes, UDP, guests::Guests, interface::Attached, iops::Iops, journal::Journal, local::Local,
+    DaemonError, Lanes, UDP, drain::Drain, guests::Guests, interface::Attached, iops::Iops, journal::Journal, local::Local,
     media::Media, paths::Paths, publish, sealing::Sealing, signals::Signals, wires::Wires,
 };
 use crate::{
@@ -83,6 +84,7 @@ pub(super) struct Control {
     paths: Paths,
     dirty: bool,
     tracing: Option<looks::Tracing>,
+    draining: Option<Drain>,
     /// Counters begin with these.
     counted: Option<crate::control::StatsReport>,
 }
@@ -126,6 +128,7 @@ impl Control {
             paths: Paths::default(),
             dirty: true,
             tracing: None,
+            draining: None,
             counted: None,
         }
     }
@@ -155,6 +158,10 @@ impl Control {
                 return Err(DaemonError::InterfaceGone(name));
             }
             self.handle_time(&poll);
+            if self.is_drained() {
+                self.stop();
+                return Ok(());
+            }
         }
     }
 
@@ -215,8 +222,9 @@ impl Control {
         let media = self.media.timeout();
         let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
         let guests = self.guests.timeout();
-        let trace = self.trace_timeout();
-        [core, self.local.timeout(), pings, expire, paths, gate, media, iops, guests, trace].into_iter().flatten().min()
+        let (trace, drain) = (self.trace_timeout(), self.drain_timeout());
+        let all = [core, self.local.timeout(), pings, expire, paths, gate, media, iops, guests, trace, drain];
+        all.into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
@@ -297,6 +305,7 @@ impl Control {
         }
         self.serve_guests();
         self.end_trace();
+        self.tend_drain();
         self.iops.handle_timeout(self.time());
         self.take_events(poll);
         self.serve_iops(poll);

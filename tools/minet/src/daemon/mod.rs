@@ -5,6 +5,7 @@
 //! taken over by the next.
 
 mod control;
+mod drain;
 mod guests;
 mod inspect;
 mod interface;

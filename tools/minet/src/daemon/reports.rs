@@ -215,6 +215,12 @@ impl Reporter<'_> {
         StatsReport { segments, carriers, links, paths, ports, core }
     }
 
+    /// Frames and messages passed on for others so far.
+    pub(super) fn relayed(&self) -> u64 {
+        let frames = |(at, attached)| self.segment(at, attached).counters.get("relayed").copied().unwrap_or(0);
+        self.attached.iter().enumerate().map(frames).sum::<u64>() + self.node.counts().relayed
+    }
+
     fn segment(&self, at: usize, attached: &Attached) -> SegmentReport {
         let mut sums: Vec<u64> = Vec::new();
         for mailbox in &self.lanes.mailboxes {

@@ -33,6 +33,10 @@ impl Control {
                 }
                 self.server.answer(client, registry, &report);
             }
+            Ask::Drain { undo } => {
+                let report = self.drain(undo);
+                self.server.answer(client, registry, &report);
+            }
             Ask::Trace { filter } => self.trace(client, filter, registry),
             Ask::Iops => self.server.answer(client, registry, &reports::iops(&self.iops)),
             Ask::Iop { iop, wish } => match self.command_iop(&iop, wish, poll) {
