@@ -176,6 +176,7 @@ impl Reporter<'_> {
             ("no-room", c.no_room),
             ("high-version", c.high_version),
             ("away", c.away),
+            ("forged-source", c.forged),
             ("relayed", c.relayed),
             ("inbox-full", self.inbox.dropped()),
         ];
