@@ -27,6 +27,7 @@ mod programs;
 mod relay;
 mod scripts;
 mod sealed;
+mod sealed_media;
 mod topology;
 mod trust;
 mod vios;

@@ -124,7 +124,7 @@ pub struct Config {
     pub ethers: Vec<Ether>,
     /// Serial lines to carry on.
     pub serials: Vec<Serial>,
-    /// What sealing needs; with it all UDP is sealed, without it nothing is.
+    /// What sealing needs; with it all UDP is sealed, and Ethernets are unless told otherwise; without it nothing is.
     pub trust: Option<TrustConfig>,
     /// An idle link gives a sign of life this often.
     pub heartbeat: Duration,
@@ -290,7 +290,13 @@ impl Config {
 
     /// Whether a carrier that `insecure` had to allow is in clear text.
     pub fn is_in_clear(&self) -> bool {
-        self.udp.is_some() && !self.is_sealed() || !self.ethers.is_empty()
+        self.udp.is_some() && !self.is_sealed() || self.ethers.iter().any(|ether| !ether.sealed)
+    }
+
+    /// Whether any carrier is sealed.
+    pub fn seals_any(&self) -> bool {
+        let media = self.ethers.iter().map(|e| e.sealed).chain(self.serials.iter().map(|s| s.sealed));
+        self.is_sealed() || media.fold(false, |any, sealed| any || sealed)
     }
 
     /// From a file's text and the command line.
@@ -357,8 +363,8 @@ impl Config {
             }
             _ => {}
         }
-        let ethers = media::ethers(file.ether, &over.ethers, insecure)?;
-        let serials = media::serials(file.serial, &over.serials)?;
+        let ethers = media::ethers(file.ether, &over.ethers, insecure, trust.is_some())?;
+        let serials = media::serials(file.serial, &over.serials, trust.is_some())?;
         let mut distinct: Vec<SocketAddr> = Vec::new();
         for peer in peers {
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());

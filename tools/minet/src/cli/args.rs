@@ -118,10 +118,10 @@ pub struct RunArgs {
     /// Carry on this serial device too, DEVICE or DEVICE:SPEED, may be repeated
     #[arg(long)]
     pub serial: Vec<SerialArg>,
-    /// File with the node's key pair, which seals all UDP
+    /// File with the node's key pair, which seals UDP and raw Ethernet
     #[arg(long, env = "MINET_KEY", value_hint = ValueHint::FilePath)]
     pub key: Option<PathBuf>,
-    /// Accept clear text: raw Ethernet, and UDP without a key
+    /// Accept clear text: UDP and raw Ethernet without a key
     #[arg(long)]
     pub insecure: bool,
     /// Do not link to nodes of this host through shared memory

@@ -10,8 +10,19 @@ mod pings;
 mod processors;
 
 use super::{
-    DaemonError, Lanes, UDP, drain::Drain, guests::Guests, interface::Attached, iops::Iops, journal::Journal, local::Local,
-    media::Media, paths::Paths, publish, sealing::Sealing, signals::Signals, wires::Wires,
+    DaemonError, Lanes, UDP,
+    drain::Drain,
+    guests::Guests,
+    interface::Attached,
+    iops::Iops,
+    journal::Journal,
+    local::Local,
+    media::Media,
+    paths::Paths,
+    publish,
+    sealing::{Sealing, Spot},
+    signals::Signals,
+    wires::Wires,
 };
 use crate::{
     Config,
@@ -21,7 +32,7 @@ use crate::{
     snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
-use fabric::{Address, Channel, Origin};
+use fabric::{Channel, Origin};
 use messenger_core::{LinkId, Node, Reason, Time};
 use minet::{Learned, Stations};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
@@ -177,8 +188,11 @@ impl Control {
         self.tell_attachments();
         match &mut self.sealing {
             Some(sealing) => {
-                log::info!("udp is sealed; this node's public key is {}", sealing.public());
-                sealing.call_all(self.clock.now());
+                let what = if self.config.is_sealed() { "udp" } else { "what leaves the host" };
+                log::info!("{what} is sealed; this node's public key is {}", sealing.public());
+                if self.config.is_sealed() {
+                    sealing.call_all(self.clock.now());
+                }
             }
             None => {
                 for peer in self.config.peers.clone() {
@@ -380,20 +394,20 @@ impl Control {
                         }
                     }
                 }
-                Report::Message { origin: Origin::Stranger(Address::Udp(from)), bytes, .. }
-                    if self.sealing.is_some() =>
+                Report::Message { carrier, origin: Origin::Stranger(at), bytes }
+                    if self.lanes.is_sealed(carrier, &self.config) =>
                 {
-                    if let Some(sealing) = &mut self.sealing {
-                        sealing.handle_datagram(now, from, bytes);
-                    }
+                    self.handle_stranger(now, Spot { carrier, at }, bytes);
                 }
                 Report::TooLong => self.paths.hurry(),
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
-                Report::Moved { channel, address } => {
+                Report::Moved { carrier, channel, address } => {
                     if let Some(sealing) = &mut self.sealing {
-                        log::info!("udp: the peer of channel {} is at {address} now", channel.0);
-                        sealing.moved(&self.lanes, channel, address);
-                        self.wires.move_to(UDP, channel.0, address);
+                        let kind = self.lanes.kinds.get(carrier).copied().unwrap_or_default();
+                        log::info!("{kind}: the peer of channel {} is at {address} now", channel.0);
+                        let spot = Spot { carrier, at: address };
+                        sealing.moved(&self.lanes, channel, spot);
+                        self.move_wire(channel, spot);
                         self.paths.hurry();
                     }
                 }
@@ -416,7 +430,7 @@ impl Control {
 
     /// Asks the kernel what the paths of UDP peers take now, and follows that up.
     fn measure_paths(&mut self) {
-        let overhead = if self.sealing.is_some() { fabric_seal::OVERHEAD } else { 0 };
+        let overhead = if self.config.is_sealed() { fabric_seal::OVERHEAD } else { 0 };
         for change in self.paths.measure(&self.node, &self.wires, overhead) {
             let (channel, message) = (Channel(change.channel), change.message);
             for mailbox in &self.lanes.mailboxes {
