@@ -102,6 +102,10 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Carriers that leave the host may be in clear text.
     pub insecure: bool,
+    /// The user that the daemon becomes, by name or number; none to stay who started it.
+    pub user: Option<String>,
+    /// The kernel refuses what the running daemon has no use for. Programs that it starts could not run either.
+    pub seccomp: bool,
     /// Passes on what is meant for others.
     pub relay: bool,
     /// Queues of every interface, and lanes.
@@ -158,6 +162,8 @@ struct File {
     fabric: Option<String>,
     run_dir: Option<PathBuf>,
     insecure: Option<bool>,
+    user: Option<String>,
+    seccomp: Option<bool>,
     relay: Option<bool>,
     queues: Option<usize>,
     spin_us: Option<u64>,
@@ -250,6 +256,8 @@ pub struct Overrides {
     pub serials: Vec<SerialArg>,
     /// `--insecure`
     pub insecure: bool,
+    /// `--user`
+    pub user: Option<String>,
     /// `--key`
     pub key: Option<PathBuf>,
     /// `--no-shm`
@@ -386,7 +394,12 @@ impl Config {
             check("segment", &s.name, !twice, "every segment needs a name and an interface of its own")?;
         }
         let iops = iop::iops(file.iop, &over.iops, over.iop_image.as_ref(), (&name, id))?;
+        let seccomp = file.seccomp.unwrap_or(iops.is_empty());
+        let allowed = "a node with I/O processors starts programs, which would inherit the filter: leave it out";
+        check("seccomp", seccomp, !seccomp || iops.is_empty(), allowed)?;
         Ok(Config {
+            user: over.user.clone().or(file.user),
+            seccomp,
             iops,
             id,
             fabric,
@@ -528,6 +541,7 @@ mod tests {
         assert!(error("name='a'\n[[segment]]\n[[segment]]").contains("of its own"));
         assert!(error("name='a'\n[[segment]]\nkeep=true\nmode='tun'").contains("segment.keep"));
         assert!(error("name='a'\n[[iop]]\nname='a'").contains("of its own"));
+        assert!(error("name='a'\nseccomp=true\n[[iop]]\nname='x'").contains("key `seccomp`"));
         assert!(error("name='a'\n[[iop]]\nid=3").contains("iop.name"));
         assert!(error("name='a'\n[[iop]]\nname='x'\nmiss_limit=1").contains("iop.miss_limit"));
         assert!(error("name='a'\n[[iop]]\nname='x'\nheartbeat_ms=0").contains("iop.heartbeat_ms"));

@@ -124,6 +124,9 @@ pub struct RunArgs {
     /// Accept clear text: UDP and raw Ethernet without a key
     #[arg(long)]
     pub insecure: bool,
+    /// Become this user when the key was read, by name or number; only what is needed of root's capabilities is kept
+    #[arg(long)]
+    pub user: Option<String>,
     /// Do not link to nodes of this host through shared memory
     #[arg(long)]
     pub no_shm: bool,

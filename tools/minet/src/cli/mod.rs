@@ -91,6 +91,7 @@ fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
         ethers: run.ether.clone(),
         serials: run.serial.clone(),
         insecure: run.insecure,
+        user: run.user.clone(),
         key: run.key.clone(),
         no_shm: run.no_shm,
         queues: run.queues,

@@ -19,6 +19,8 @@ mod publish;
 mod reports;
 mod sealing;
 mod signals;
+mod syscalls;
+mod user;
 mod wires;
 
 use crate::{
@@ -126,6 +128,10 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let dir = config.run_dir.join(&*config.fabric);
     let trust = config.trust.as_ref().filter(|_| config.seals_any());
     let sealing = trust.map(|trust| Sealing::new(trust, config.queues, clock.now())).transpose()?;
+    // From here on whatever is made is that user's.
+    if let Some(user) = &config.user {
+        user::become_user(user).map_err(DaemonError::system("cannot become another user"))?;
+    }
     // A name is taken first: two daemons of one name would fight over everything else.
     let (listener, _lock) = if config.shm {
         (Some(shm::Listener::bind(&dir, &config.name)?), None)
@@ -153,6 +159,10 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let mut node = Node::new(node_config(&config, &attached)?, clock.now());
     node.set_policy(clock.now(), config.policy);
     warn_of_clear_text(&config);
+    if config.seccomp {
+        syscalls::restrict()
+            .map_err(DaemonError::system("cannot restrict system calls (`seccomp = false` leaves it out)"))?;
+    }
     let control =
         Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, iops, server, guests, sealing);
     control.run(poll, signals)
