@@ -43,6 +43,8 @@ pub struct Config {
     pub ethers: Vec<String>,
     /// The serial devices it has, with their speed where it is set.
     pub serials: Vec<(String, Option<u32>)>,
+    /// Everything on its Ethernets and serial lines is sealed.
+    pub sealed_media: bool,
     /// What seals UDP; without it UDP is in clear text.
     pub trust: Option<Trust>,
     /// MTU of the interface.
@@ -51,6 +53,8 @@ pub struct Config {
     pub mode: String,
     /// Addresses of the interface; `None` leaves the daemon's own (`10.77.x.y`, `fd4d::id`).
     pub addresses: Option<Vec<String>>,
+    /// Whether the interface stays when the daemon ends.
+    pub keep: bool,
     /// Whether there are stations behind the node.
     pub learn: bool,
     /// Heartbeat in milliseconds and how many may be missed.
@@ -85,10 +89,12 @@ impl Config {
             peers: Vec::new(),
             ethers: Vec::new(),
             serials: Vec::new(),
+            sealed_media: false,
             trust: None,
             mtu: 1500,
             mode: "tap".to_owned(),
             addresses: None,
+            keep: false,
             learn: false,
             heartbeat: None,
             iops: Vec::new(),
@@ -123,6 +129,12 @@ impl Config {
     /// Listens for UDP at `address:port`, sealed, and without shared memory.
     pub fn sealed(mut self, listen: &str, trust: Trust) -> Self {
         (self.listen, self.trust, self.shm) = (Some(listen.to_owned()), Some(trust), false);
+        self
+    }
+
+    /// With a key that seals its Ethernets and serial lines, and without shared memory.
+    pub fn sealing(mut self, trust: Trust) -> Self {
+        (self.trust, self.sealed_media, self.shm) = (Some(trust), true, false);
         self
     }
 
@@ -225,7 +237,8 @@ impl Config {
         if let Some(dir) = &self.run_dir {
             line(format_args!("run_dir = {:?}", dir.display().to_string()));
         }
-        if !self.ethers.is_empty() || self.trust.is_none() && (self.listen.is_some() || !self.peers.is_empty()) {
+        let clear_ether = !self.ethers.is_empty() && !self.sealed_media;
+        if clear_ether || self.trust.is_none() && (self.listen.is_some() || !self.peers.is_empty()) {
             line(format_args!("insecure = true"));
         }
         line(format_args!("[shm]\nenable = {}", self.shm));
@@ -249,10 +262,10 @@ impl Config {
             line(format_args!("[[peer]]\naddress = {peer:?}"));
         }
         for interface in &self.ethers {
-            line(format_args!("[[ether]]\ninterface = {interface:?}"));
+            line(format_args!("[[ether]]\ninterface = {interface:?}\nsealed = {}", self.sealed_media));
         }
         for (device, speed) in &self.serials {
-            line(format_args!("[[serial]]\ndevice = {device:?}"));
+            line(format_args!("[[serial]]\ndevice = {device:?}\nsealed = {}", self.sealed_media));
             if let Some(speed) = speed {
                 line(format_args!("speed = {speed}"));
             }
@@ -268,7 +281,7 @@ impl Config {
             line(format_args!("[[iop]]\nname = {name:?}\nid = {id}\n{kind}\n{}", self.iop_extra));
         }
         line(format_args!("[[segment]]\nname = \"lan\"\ninterface = {:?}\nmtu = {}", self.interface, self.mtu));
-        line(format_args!("mode = {:?}\nlearn = {}", self.mode, self.learn));
+        line(format_args!("mode = {:?}\nlearn = {}\nkeep = {}", self.mode, self.learn, self.keep));
         let own = || vec![format!("{}/16", self.ipv4()), format!("{}/64", self.ipv6())];
         line(format_args!("addresses = [{}]", quoted(&self.addresses.clone().unwrap_or_else(own))));
         line(format_args!("{}", self.segment_extra));

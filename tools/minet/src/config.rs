@@ -93,6 +93,8 @@ pub struct Segment {
     pub mode: Mode,
     /// Addresses to set; `None` to derive them from the node's number.
     pub addresses: Option<Vec<Cidr>>,
+    /// It stays, with its addresses, when the daemon ends, and the next start takes it over.
+    pub keep: bool,
     /// Stations may be behind it (it is in a bridge).
     pub learn: bool,
     /// Broadcast frames a second that one source may send.
@@ -116,6 +118,10 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Carriers that leave the host may be in clear text.
     pub insecure: bool,
+    /// The user that the daemon becomes, by name or number; none to stay who started it.
+    pub user: Option<String>,
+    /// The kernel refuses what the running daemon has no use for. Programs that it starts could not run either.
+    pub seccomp: bool,
     /// Passes on what is meant for others.
     pub relay: bool,
     /// Queues of every interface, and lanes.
@@ -138,7 +144,7 @@ pub struct Config {
     pub ethers: Vec<Ether>,
     /// Serial lines to carry on.
     pub serials: Vec<Serial>,
-    /// What sealing needs; with it all UDP is sealed, without it nothing is.
+    /// What sealing needs; with it all UDP is sealed, and Ethernets are unless told otherwise; without it nothing is.
     pub trust: Option<TrustConfig>,
     /// An idle link gives a sign of life this often.
     pub heartbeat: Duration,
@@ -174,6 +180,8 @@ struct File {
     fabric: Option<String>,
     run_dir: Option<PathBuf>,
     insecure: Option<bool>,
+    user: Option<String>,
+    seccomp: Option<bool>,
     relay: Option<bool>,
     queues: Option<usize>,
     spin_us: Option<u64>,
@@ -235,6 +243,7 @@ struct SegmentFile {
     mode: Mode,
     addresses: Option<Vec<Cidr>>,
     queues: Option<usize>,
+    keep: Option<bool>,
     learn: Option<bool>,
     broadcast_limit: Option<u32>,
     #[serde(default)]
@@ -276,6 +285,8 @@ pub struct Overrides {
     pub serials: Vec<SerialArg>,
     /// `--insecure`
     pub insecure: bool,
+    /// `--user`
+    pub user: Option<String>,
     /// `--key`
     pub key: Option<PathBuf>,
     /// `--no-shm`
@@ -327,7 +338,13 @@ impl Config {
 
     /// Whether a carrier that `insecure` had to allow is in clear text.
     pub fn is_in_clear(&self) -> bool {
-        self.udp.is_some() && !self.is_sealed() || !self.ethers.is_empty()
+        self.udp.is_some() && !self.is_sealed() || self.ethers.iter().any(|ether| !ether.sealed)
+    }
+
+    /// Whether any carrier is sealed.
+    pub fn seals_any(&self) -> bool {
+        let media = self.ethers.iter().map(|e| e.sealed).chain(self.serials.iter().map(|s| s.sealed));
+        self.is_sealed() || media.fold(false, |any, sealed| any || sealed)
     }
 
     /// From a file's text and the command line.
@@ -403,8 +420,8 @@ impl Config {
             }
             _ => {}
         }
-        let ethers = media::ethers(file.ether, &over.ethers, insecure)?;
-        let serials = media::serials(file.serial, &over.serials)?;
+        let ethers = media::ethers(file.ether, &over.ethers, insecure, trust.is_some())?;
+        let serials = media::serials(file.serial, &over.serials, trust.is_some())?;
         let mut distinct: Vec<SocketAddr> = Vec::new();
         for peer in peers {
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
@@ -426,7 +443,13 @@ impl Config {
             check("segment", &s.name, !twice, "every segment needs a name and an interface of its own")?;
         }
         let iops = iop::iops(file.iop, over, (&name, id))?;
+        let starts = !iops.is_empty() || file.iop_slots.is_some();
+        let seccomp = file.seccomp.unwrap_or(!starts);
+        let allowed = "a node with I/O processors starts programs, which would inherit the filter: leave it out";
+        check("seccomp", seccomp, !seccomp || !starts, allowed)?;
         Ok(Config {
+            user: over.user.clone().or(file.user),
+            seccomp,
             iops,
             iop_slots: file.iop_slots,
             id,
@@ -511,7 +534,10 @@ fn segment(file: SegmentFile, on_one_host: bool) -> Result<Segment, ConfigError>
         let twice = file.expose.iter().take(i).any(|other| other.port == one.port);
         check("segment.expose", one, !twice, "a port of the interface leads to one place")?;
     }
+    let keep = file.keep.unwrap_or(false);
+    check("segment.keep", keep, !keep || file.mode == Mode::Tap, "only an interface of mode `tap` can be kept")?;
     Ok(Segment {
+        keep,
         name: name("segment.name", file.name.as_deref().unwrap_or("lan"))?,
         interface,
         mtu,
@@ -595,7 +621,9 @@ mod tests {
         assert!(error("name='a'\n[link]\ndetect_ms=5").contains("10 to 60000"));
         assert!(error("name='a'\n[link]\nloss_percent=101").contains("0 (never) to 100"));
         assert!(error("name='a'\n[[segment]]\n[[segment]]").contains("of its own"));
+        assert!(error("name='a'\n[[segment]]\nkeep=true\nmode='tun'").contains("segment.keep"));
         assert!(error("name='a'\n[[iop]]\nname='a'").contains("of its own"));
+        assert!(error("name='a'\nseccomp=true\n[[iop]]\nname='x'").contains("key `seccomp`"));
         assert!(error("name='a'\n[[iop]]\nid=3").contains("iop.name"));
         assert!(error("name='a'\n[[iop]]\nname='x'\nmiss_limit=1").contains("iop.miss_limit"));
         assert!(error("name='a'\n[[iop]]\nname='x'\nheartbeat_ms=0").contains("iop.heartbeat_ms"));

@@ -137,6 +137,7 @@ impl Exchange {
     pub(crate) fn handle_departure(&mut self, now: Time, node: NodeId) {
         self.now = self.now.max(now);
         let Some(peer) = self.peers.get_mut(&node).filter(|p| p.up) else { return };
+        self.leaving.remove(&node);
         peer.up = false;
         peer.named = false;
         peer.gathered.clear();

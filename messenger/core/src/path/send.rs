@@ -188,7 +188,7 @@ impl Exchange {
         if node == self.me {
             return Ok(());
         }
-        if self.quiesced.contains(&node) {
+        if self.is_quiesced(node) {
             return Err(Status::new(Code::Quiesced));
         }
         let peer = self.peers.get(&node).filter(|p| p.up).ok_or(Status::new(Code::NodeDown))?;

@@ -81,6 +81,10 @@ impl Exchange {
             }
             Target::Port(..) | Target::Name(_) | Target::Pattern(_) => self.means(target),
         };
+        // Who is about to leave is not chosen while another would do.
+        let stays = |(node, _): &(NodeId, PortId)| !self.leaving.contains(node);
+        let some_stay = choice != Choice::All && found.iter().any(stays);
+        let found: Vec<_> = found.into_iter().filter(|known| !some_stay || stays(known)).collect();
         let local: Vec<_> = found.iter().copied().filter(|(node, _)| *node == self.me).collect();
         let in_turn = |all: &[(NodeId, PortId)]| turn.checked_rem(all.len()).and_then(|n| all.get(n).copied());
         let chosen = match choice {

@@ -77,6 +77,8 @@ pub enum Command {
     Invite(InviteArgs),
     /// Join a fabric with an invitation: make this node's key and configuration
     Join(JoinArgs),
+    /// Take this node out without loss: others go around it, what is under way is finished, then it leaves
+    Drain(DrainArgs),
     /// Take a node off the list of those that may join; its links end at once
     Revoke(RevokeArgs),
     /// Show the version of the program, of the wire format and of the control protocol
@@ -149,12 +151,15 @@ pub struct RunArgs {
     /// Carry on this serial device too, DEVICE or DEVICE:SPEED, may be repeated
     #[arg(long)]
     pub serial: Vec<SerialArg>,
-    /// File with the node's key pair, which seals all UDP
+    /// File with the node's key pair, which seals UDP and raw Ethernet
     #[arg(long, env = "MINET_KEY", value_hint = ValueHint::FilePath)]
     pub key: Option<PathBuf>,
-    /// Accept clear text: raw Ethernet, and UDP without a key
+    /// Accept clear text: UDP and raw Ethernet without a key
     #[arg(long)]
     pub insecure: bool,
+    /// Become this user when the key was read, by name or number; only what is needed of root's capabilities is kept
+    #[arg(long)]
+    pub user: Option<String>,
     /// Do not link to nodes of this host through shared memory
     #[arg(long)]
     pub no_shm: bool,
@@ -384,6 +389,20 @@ pub struct JoinArgs {
 pub struct RevokeArgs {
     /// Name or number of the member, or of the node that was invited
     pub member: String,
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `minet drain`
+#[derive(Debug, clap::Args)]
+pub struct DrainArgs {
+    /// Take it back: the node stays
+    #[arg(long)]
+    pub undo: bool,
+    /// Seconds to wait until it has left; it goes on to leave after that
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
     /// Which daemon to ask
     #[command(flatten)]
     pub at: At,

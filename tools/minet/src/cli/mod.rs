@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod drain;
 mod inspect;
 mod iops;
 mod keys;
@@ -90,6 +91,7 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Key(key) => keys::key(&key),
         Command::Invite(invite) => ask::invite(&invite),
         Command::Revoke(revoke) => ask::revoke(&revoke),
+        Command::Drain(args) => drain::drain(&args),
         Command::Join(args) => keys::join(&args),
     }
 }
@@ -130,6 +132,7 @@ fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
         ethers: run.ether.clone(),
         serials: run.serial.clone(),
         insecure: run.insecure,
+        user: run.user.clone(),
         key: run.key.clone(),
         no_shm: run.no_shm,
         queues: run.queues,

@@ -14,7 +14,7 @@ pub use inspect::{
     TraceReport,
 };
 pub use report::{
-    CarrierReport, ConsoleReport, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport,
+    CarrierReport, ConsoleReport, DrainReport, DrainState, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport,
     LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport,
     SegmentReport, SelfReport, StatsReport, StatusReport,
 };
@@ -109,6 +109,12 @@ pub enum Ask {
         contact: Option<SocketAddr>,
         /// Until it expires.
         minutes: u64,
+    },
+    /// Gets ready to leave, leaves when nothing is under way any more, and tells how far it is.
+    Drain {
+        /// Takes it back.
+        #[serde(default)]
+        undo: bool,
     },
     /// A member, by name or number, may not join any more.
     Revoke {

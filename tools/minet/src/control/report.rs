@@ -348,3 +348,38 @@ pub struct PingReport {
     /// Longest round trip in microseconds.
     pub max_us: Option<f64>,
 }
+
+/// How far a node is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DrainState {
+    /// It does not leave.
+    Serving,
+    /// It stops its I/O processors, each in order.
+    Stopping,
+    /// Others are told, and what is under way is finished.
+    Draining,
+    /// Nothing is under way any more: it leaves now.
+    Drained,
+    /// It is gone.
+    Left,
+}
+
+/// `minet drain`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainReport {
+    /// How far it is.
+    pub state: DrainState,
+    /// All neighbours know that it leaves.
+    pub told: bool,
+    /// Other nodes with messages under way to or from this one.
+    pub nodes: usize,
+    /// Messages of this node that wait for receipts or answers.
+    pub waiting: usize,
+    /// Requests of other nodes that were not answered.
+    pub requests: usize,
+    /// Bytes in this node's ports that nobody took.
+    pub stored: usize,
+    /// Milliseconds since something was passed on for others.
+    pub relayed_ms: u64,
+}

@@ -3,6 +3,7 @@
 mod answers;
 mod events;
 mod guests;
+mod leaving;
 mod looks;
 mod opening;
 mod pings;
@@ -10,8 +11,20 @@ mod processors;
 mod watches;
 
 use super::{
-    DaemonError, Lanes, UDP, guests::Guests, interface::Attached, iops::Iops, journal::Journal, local::Local,
-    media::Media, paths::Paths, publish, sealing::Sealing, signals::Signals, supervisor::Supervisor, wires::Wires,
+    DaemonError, Lanes, UDP,
+    drain::Drain,
+    guests::Guests,
+    interface::Attached,
+    iops::Iops,
+    journal::Journal,
+    local::Local,
+    media::Media,
+    paths::Paths,
+    publish,
+    sealing::{Sealing, Spot},
+    signals::Signals,
+    supervisor::Supervisor,
+    wires::Wires,
 };
 use crate::{
     Config,
@@ -21,7 +34,7 @@ use crate::{
     snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
-use fabric::{Address, Channel, Origin};
+use fabric::{Channel, Origin};
 use messenger_core::{LinkId, Node, Reason, Time};
 use minet::{Learned, Stations};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
@@ -88,6 +101,7 @@ pub(super) struct Control {
     dirty: bool,
     tracing: Option<looks::Tracing>,
     watches: watches::Watches,
+    draining: Option<Drain>,
     /// Counters begin with these.
     counted: Option<crate::control::StatsReport>,
 }
@@ -133,6 +147,7 @@ impl Control {
             dirty: true,
             tracing: None,
             watches: watches::Watches::default(),
+            draining: None,
             counted: None,
         }
     }
@@ -162,6 +177,10 @@ impl Control {
                 return Err(DaemonError::InterfaceGone(name));
             }
             self.handle_time(&poll);
+            if self.is_drained() {
+                self.stop();
+                return Ok(());
+            }
         }
     }
 
@@ -178,8 +197,11 @@ impl Control {
         self.tell_attachments();
         match &mut self.sealing {
             Some(sealing) => {
-                log::info!("udp is sealed; this node's public key is {}", sealing.public());
-                sealing.call_all(self.clock.now());
+                let what = if self.config.is_sealed() { "udp" } else { "what leaves the host" };
+                log::info!("{what} is sealed; this node's public key is {}", sealing.public());
+                if self.config.is_sealed() {
+                    sealing.call_all(self.clock.now());
+                }
             }
             None => {
                 for peer in self.config.peers.clone() {
@@ -222,10 +244,10 @@ impl Control {
         let media = self.media.timeout();
         let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
         let guests = self.guests.timeout();
-        let (trace, watches) = (self.trace_timeout(), self.watches.timeout());
+        let (trace, watches, drain) = (self.trace_timeout(), self.watches.timeout(), self.drain_timeout());
         let supervisor = self.supervisor.timeout(Instant::now());
         let own = [core, self.local.timeout(), pings, expire, paths, gate, media];
-        let all = own.into_iter().chain([iops, guests, trace, watches, supervisor]);
+        let all = own.into_iter().chain([iops, guests, trace, watches, drain, supervisor]);
         all.flatten().min()
     }
 
@@ -309,6 +331,7 @@ impl Control {
         }
         self.serve_guests();
         self.end_trace();
+        self.tend_drain();
         self.iops.handle_timeout(self.time());
         self.take_events(poll);
         self.serve_iops(poll);
@@ -389,20 +412,20 @@ impl Control {
                         }
                     }
                 }
-                Report::Message { origin: Origin::Stranger(Address::Udp(from)), bytes, .. }
-                    if self.sealing.is_some() =>
+                Report::Message { carrier, origin: Origin::Stranger(at), bytes }
+                    if self.lanes.is_sealed(carrier, &self.config) =>
                 {
-                    if let Some(sealing) = &mut self.sealing {
-                        sealing.handle_datagram(now, from, bytes);
-                    }
+                    self.handle_stranger(now, Spot { carrier, at }, bytes);
                 }
                 Report::TooLong => self.paths.hurry(),
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
-                Report::Moved { channel, address } => {
+                Report::Moved { carrier, channel, address } => {
                     if let Some(sealing) = &mut self.sealing {
-                        log::info!("udp: the peer of channel {} is at {address} now", channel.0);
-                        sealing.moved(&self.lanes, channel, address);
-                        self.wires.move_to(UDP, channel.0, address);
+                        let kind = self.lanes.kinds.get(carrier).copied().unwrap_or_default();
+                        log::info!("{kind}: the peer of channel {} is at {address} now", channel.0);
+                        let spot = Spot { carrier, at: address };
+                        sealing.moved(&self.lanes, channel, spot);
+                        self.move_wire(channel, spot);
                         self.paths.hurry();
                     }
                 }
@@ -425,7 +448,7 @@ impl Control {
 
     /// Asks the kernel what the paths of UDP peers take now, and follows that up.
     fn measure_paths(&mut self) {
-        let overhead = if self.sealing.is_some() { fabric_seal::OVERHEAD } else { 0 };
+        let overhead = if self.config.is_sealed() { fabric_seal::OVERHEAD } else { 0 };
         for change in self.paths.measure(&self.node, &self.wires, overhead) {
             let (channel, message) = (Channel(change.channel), change.message);
             for mailbox in &self.lanes.mailboxes {

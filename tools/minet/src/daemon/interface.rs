@@ -92,7 +92,10 @@ impl Attached {
     fn open_host(config: &Config, segment: &Segment) -> Result<Attached, Error> {
         let name = segment.interface.as_str();
         let interface = match segment.mode {
-            Mode::Tap => tap::open(&TapConfig { name: name.into(), queues: config.queues, ..TapConfig::default() })?,
+            Mode::Tap => {
+                let persist = segment.keep;
+                tap::open(&TapConfig { name: name.into(), queues: config.queues, persist, ..TapConfig::default() })?
+            }
             Mode::Plain => plain::open(name, netif::Mode::Tap)?,
             Mode::Tun | Mode::Smoltcp => plain::open(name, netif::Mode::Tun)?,
         };

@@ -177,6 +177,21 @@ impl Iops {
         self.all.iter_mut().for_each(|one| one.processor.handle(now, Event::Boot));
     }
 
+    /// Stops all that run, each in order; their names.
+    pub(super) fn hold_all(&mut self, now: Duration) -> Vec<String> {
+        let running = self.all.iter_mut().filter(|one| !rests(&one.processor));
+        let held = running.filter(|one| one.processor.refusal(Event::Hold).is_none()).map(|one| {
+            one.processor.handle(now, Event::Hold);
+            one.config.name.to_string()
+        });
+        held.collect()
+    }
+
+    /// Whether any runs, or will again by itself.
+    pub(super) fn any_runs(&self) -> bool {
+        self.all.iter().any(|one| !rests(&one.processor))
+    }
+
     fn named(&mut self, name: &str) -> Result<&mut One, String> {
         let missing = || format!("no I/O processor has the name `{name}` (`minet iop list` lists them)");
         self.all.iter_mut().find(|one| &*one.config.name == name).ok_or_else(missing)
@@ -302,6 +317,11 @@ impl Iops {
             self.tasks.push_back(Task::Tell("iop-removed", node, format!("iop {name}: taken out")));
         }
     }
+}
+
+/// Whether one is not there, and does not come back by itself.
+fn rests(processor: &Processor) -> bool {
+    matches!(processor.state().0, State::Hold | State::Faulted | State::Reset)
 }
 
 fn watch(registry: &Registry, first: usize, one: &One) -> io::Result<()> {

@@ -5,6 +5,7 @@
 //! taken over by the next.
 
 mod control;
+mod drain;
 mod guests;
 mod inspect;
 mod interface;
@@ -19,6 +20,8 @@ mod reports;
 mod sealing;
 mod signals;
 mod supervisor;
+mod syscalls;
+mod user;
 mod wires;
 
 use crate::{
@@ -33,6 +36,7 @@ use fabric::{
     Carrier, Medium,
     ether::{Ether, EtherError, interfaces},
     middleware::{LINKTYPE_USER0, Pcap},
+    sealed::Sealed,
     serial::{Serial, SerialError},
     shm::{self, Lock, Shm},
     udp::{Udp, UdpError},
@@ -134,8 +138,12 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let signals = signals::Signals::new(poll.registry(), Tokens::SIGNAL)
         .map_err(DaemonError::system("cannot listen to signals"))?;
     let dir = config.run_dir.join(&*config.fabric);
-    let trust = config.trust.as_ref().filter(|_| config.is_sealed());
-    let sealing = trust.map(|trust| Sealing::new(trust, config.queues, UDP, clock.now())).transpose()?;
+    let trust = config.trust.as_ref().filter(|_| config.seals_any());
+    let sealing = trust.map(|trust| Sealing::new(trust, config.queues, clock.now())).transpose()?;
+    // From here on whatever is made is that user's.
+    if let Some(user) = &config.user {
+        user::become_user(user).map_err(DaemonError::system("cannot become another user"))?;
+    }
     // A name is taken first: two daemons of one name would fight over everything else.
     let (listener, _lock) = if config.shm {
         (Some(shm::Listener::bind(&dir, &config.name)?), None)
@@ -163,6 +171,10 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let mut node = Node::new(node_config(&config, &attached)?, clock.now());
     node.set_policy(clock.now(), config.policy);
     warn_of_clear_text(&config);
+    if config.seccomp {
+        syscalls::restrict()
+            .map_err(DaemonError::system("cannot restrict system calls (`seccomp = false` leaves it out)"))?;
+    }
     let control =
         Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, iops, server, guests, sealing);
     control.run(poll, signals)
@@ -172,11 +184,11 @@ fn warn_of_clear_text(config: &Config) {
     if let (Some(address), false) = (config.udp, config.is_sealed()) {
         log::warn!("insecure = true: frames over UDP ({address}) are in clear text and anyone who reaches it may join");
     }
-    for ether in &config.ethers {
+    for ether in config.ethers.iter().filter(|ether| !ether.sealed) {
         let name = &ether.interface;
         log::warn!("insecure = true: frames on the Ethernet of {name} are in clear text and anyone on it may join");
     }
-    for serial in &config.serials {
+    for serial in config.serials.iter().filter(|serial| !serial.sealed) {
         let path = serial.line.path.display();
         log::info!("frames on the serial line {path} are in clear text; whoever holds its other end may join");
     }
@@ -213,6 +225,16 @@ pub(crate) struct Lanes {
     pub(crate) kinds: Vec<&'static str>,
     /// What some of the carriers stand on.
     pub(crate) underlays: Vec<(usize, Underlay)>,
+}
+
+impl Lanes {
+    /// Whether all of a carrier is sealed.
+    fn is_sealed(&self, carrier: usize, config: &Config) -> bool {
+        match self.underlays.iter().find(|(number, _)| *number == carrier) {
+            Some((_, underlay)) => underlay.is_sealed(),
+            None => carrier == UDP && config.is_sealed(),
+        }
+    }
 }
 
 impl Drop for Lanes {
@@ -302,17 +324,48 @@ fn lanes(
     Ok((lanes, doorbells))
 }
 
-/// A carrier on a medium.
+/// A carrier on a medium, as its owner has it.
 enum OnMedium {
-    Ether(Ether),
-    Serial(Serial),
+    Ether(Box<Ether>),
+    SealedEther(Box<Sealed<Ether>>),
+    Serial(Box<Serial>),
+    SealedSerial(Box<Sealed<Serial>>),
 }
 
 impl OnMedium {
+    fn of_ether(ether: Ether, sealed: bool) -> OnMedium {
+        if sealed { OnMedium::SealedEther(Box::new(Sealed::new(ether))) } else { OnMedium::Ether(Box::new(ether)) }
+    }
+
+    fn of_serial(serial: Serial, sealed: bool) -> OnMedium {
+        if sealed { OnMedium::SealedSerial(Box::new(Sealed::new(serial))) } else { OnMedium::Serial(Box::new(serial)) }
+    }
+
     fn kind(&self) -> &'static str {
         match self {
             OnMedium::Ether(ether) => ether.kind(),
+            OnMedium::SealedEther(ether) => ether.kind(),
             OnMedium::Serial(serial) => serial.kind(),
+            OnMedium::SealedSerial(serial) => serial.kind(),
+        }
+    }
+
+    /// A handle that only sends.
+    fn share(&self) -> io::Result<Box<dyn Carrier>> {
+        Ok(match self {
+            OnMedium::Ether(ether) => Box::new(ether.share()?),
+            OnMedium::SealedEther(ether) => Box::new(ether.share()?),
+            OnMedium::Serial(serial) => Box::new(serial.share()?),
+            OnMedium::SealedSerial(serial) => Box::new(serial.share()?),
+        })
+    }
+
+    fn into_carrier(self) -> Box<dyn Carrier> {
+        match self {
+            OnMedium::Ether(ether) => ether,
+            OnMedium::SealedEther(ether) => ether,
+            OnMedium::Serial(serial) => serial,
+            OnMedium::SealedSerial(serial) => serial,
         }
     }
 }
@@ -326,11 +379,11 @@ fn media(config: &Config) -> Result<Vec<(Underlay, OnMedium)>, DaemonError> {
             let (name, others) = (&ether.interface, interfaces().join(", "));
             log::warn!("ether {name}: the interface is not there or not up; waiting for it (there are: {others})");
         }
-        media.push((Underlay::Ether(ether.clone()), OnMedium::Ether(carrier)));
+        media.push((Underlay::Ether(ether.clone()), OnMedium::of_ether(carrier, ether.sealed)));
     }
     for serial in &config.serials {
         let carrier = Serial::open(serial.line.clone())?;
-        media.push((Underlay::Serial(serial.clone()), OnMedium::Serial(carrier)));
+        media.push((Underlay::Serial(serial.clone()), OnMedium::of_serial(carrier, serial.sealed)));
     }
     Ok(media)
 }
@@ -338,19 +391,10 @@ fn media(config: &Config) -> Result<Vec<(Underlay, OnMedium)>, DaemonError> {
 /// What a lane gets of them: the last the carriers themselves, all others handles that send.
 fn media_of_lane(media: &mut Vec<(Underlay, OnMedium)>, last: bool) -> Result<Vec<Box<dyn Carrier>>, DaemonError> {
     if last {
-        let own = media.drain(..).map(|(_, carrier)| match carrier {
-            OnMedium::Ether(ether) => Box::new(ether) as Box<dyn Carrier>,
-            OnMedium::Serial(serial) => Box::new(serial),
-        });
-        return Ok(own.collect());
+        return Ok(media.drain(..).map(|(_, carrier)| carrier.into_carrier()).collect());
     }
-    let share = |(_, carrier): &(Underlay, OnMedium)| -> io::Result<Box<dyn Carrier>> {
-        Ok(match carrier {
-            OnMedium::Ether(ether) => Box::new(ether.share()?),
-            OnMedium::Serial(serial) => Box::new(serial.share()?),
-        })
-    };
-    media.iter().map(share).collect::<io::Result<_>>().map_err(DaemonError::system("cannot share a carrier"))
+    let shared = media.iter().map(|(_, carrier)| carrier.share()).collect::<io::Result<_>>();
+    shared.map_err(DaemonError::system("cannot share a carrier"))
 }
 
 /// Keeps this thread on one processor; where that is not to be had, it stays free.

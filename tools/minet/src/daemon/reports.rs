@@ -182,6 +182,7 @@ impl Reporter<'_> {
             ("no-room", c.no_room),
             ("high-version", c.high_version),
             ("away", c.away),
+            ("forged-source", c.forged),
             ("relayed", c.relayed),
             ("inbox-full", self.inbox.dropped()),
         ];
@@ -220,6 +221,12 @@ impl Reporter<'_> {
         let core = core.map(|(name, n)| (name.to_owned(), n)).collect();
         let (links, paths, ports) = (self.link_stats(), self.path_stats(), self.port_stats());
         StatsReport { segments, carriers, links, paths, ports, core }
+    }
+
+    /// Frames and messages passed on for others so far.
+    pub(super) fn relayed(&self) -> u64 {
+        let frames = |(at, attached)| self.segment(at, attached).counters.get("relayed").copied().unwrap_or(0);
+        self.attached.iter().enumerate().map(frames).sum::<u64>() + self.node.counts().relayed
     }
 
     fn segment(&self, at: usize, attached: &Attached) -> SegmentReport {

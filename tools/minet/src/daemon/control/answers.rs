@@ -13,7 +13,7 @@ use mio::{Poll, Registry, Token};
 use serde::Serialize;
 
 /// What is said to who asks for what only a sealed node can do.
-const NOT_SEALED: &str = "this node has no key for UDP: nothing is sealed (`minet key new`, `trust.key`)";
+const NOT_SEALED: &str = "this node has no key for UDP, or nothing that it seals (`minet key new`, `trust.key`)";
 
 impl Control {
     /// Answers what was asked over the control socket.
@@ -31,6 +31,10 @@ impl Control {
                 if reset {
                     self.counted = Some(self.reporter().stats());
                 }
+                self.server.answer(client, registry, &report);
+            }
+            Ask::Drain { undo } => {
+                let report = self.drain(undo);
                 self.server.answer(client, registry, &report);
             }
             Ask::Trace { filter } => self.trace(client, filter, registry),

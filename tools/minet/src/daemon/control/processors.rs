@@ -74,6 +74,9 @@ impl Control {
 
     /// Inserts one; how all are then, or why it was not.
     pub(super) fn add_iop(&mut self, iop: Iop, poll: &Poll) -> Result<IopsReport, String> {
+        if self.config.seccomp {
+            return Err("this node may start no programs: say `seccomp = false` in its configuration".to_owned());
+        }
         if self.node.members().any(|member| member.name == iop.name || member.node == iop.id) {
             return Err(format!("`{}` (id {}) is a member of the fabric already", iop.name, iop.id));
         }
