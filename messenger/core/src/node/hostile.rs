@@ -146,7 +146,7 @@ fn who_was_let_in_again_has_no_rival() {
 impl World {
     /// Another life of a node whose clock was set back, on the same cables.
     fn restart(&mut self, n: usize, life: u32) {
-        let config = super::tests::config(n as u32, &std::format!("n{n}"));
+        let config = config(n as u32, &std::format!("n{n}"));
         let config = NodeConfig { incarnation: Incarnation::new(life), seed: 99, ..config };
         let old = core::mem::replace(&mut self.nodes[n - 1], Node::new(config, Time::ZERO));
         for end in self.cables.iter_mut().flat_map(|c| &mut c.ends).filter(|e| e.0 == n - 1) {
