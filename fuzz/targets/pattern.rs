@@ -43,8 +43,8 @@ pub fn run(input: &[u8]) {
                 assert_eq!(alone, Ok(is_like(glob, &entry.name)), "{glob}");
             }
             // All terms must hold: each of them alone does, then.
-            let each = terms().map(|term| Pattern::parse(term).is_ok_and(|term| term.matches(&entry)));
-            assert_eq!(each.fold(true, |all, one| all && one), matches);
+            let mut each = terms().map(|term| Pattern::parse(term).is_ok_and(|term| term.matches(&entry)));
+            assert_eq!(each.all(|one| one), matches);
         }
         Err(status) => assert!(!status.is_good()),
     }
