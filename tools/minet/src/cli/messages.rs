@@ -28,10 +28,10 @@ pub(super) fn send(args: &SendArgs) -> Done {
     match sent.ticket {
         Some(ticket) => {
             let outcome = guest.settle(ticket, None)?.ok_or("the daemon did not settle the message")?;
-            show(&outcome, &args.message.at)
+            show(&outcome, &args.message.how.at)
         }
         None => {
-            let text = match args.message.at.json {
+            let text = match args.message.how.at.json {
                 true => line(&json!({"targets": sent.targets, "taken": sent.taken})),
                 false if sent.taken == sent.targets => String::new(),
                 false => format!("taken for {} of {} targets\n", sent.taken, sent.targets),
@@ -45,7 +45,7 @@ pub(super) fn send(args: &SendArgs) -> Done {
 pub(super) fn call(args: &Outgoing) -> Done {
     let (guest, message, limit) = begin(args)?;
     let to = args.to().ok_or("nobody is meant")?;
-    show(&guest.call(&to, &message, limit)?, &args.at)
+    show(&guest.call(&to, &message, limit)?, &args.how.at)
 }
 
 /// Good when as many came as were wanted; without a number, when one did.
@@ -95,8 +95,8 @@ pub(super) fn watch(args: &WatchArgs) -> Done {
 }
 
 fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::error::Error>> {
-    let limit = seconds(args.timeout, "--timeout")?;
-    let guest = Guest::join(&args.at.place())?;
+    let limit = seconds(args.how.timeout, "--timeout")?;
+    let guest = Guest::join(&args.how.at.place())?;
     let payload = match &args.text {
         Some(text) => text.clone().into_bytes(),
         None => {
@@ -106,7 +106,7 @@ fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::err
         }
     };
     let origin = Origin { agent: Agent::CommandLine, ..Origin::default() };
-    let message = Message { priority: args.priority.into(), tag: args.tag, origin, ..Message::new(payload) };
+    let message = Message { priority: args.how.priority.into(), tag: args.how.tag, origin, ..Message::new(payload) };
     Ok((guest, message, limit))
 }
 
