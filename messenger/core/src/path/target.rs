@@ -71,6 +71,15 @@ impl Exchange {
         }
     }
 
+    /// Whom the next message goes to, where that is one or nobody whose turn ever it is; `None`: not such a target.
+    pub(crate) fn aim_at_one(&self, target: &Target, choice: Choice) -> Option<Option<Aim>> {
+        match (target, choice) {
+            (Target::Port(node, port), _) => Some(Some((*node, Ok(*port)))),
+            (Target::Name(name), Choice::First) => Some(self.book.first(name).map(|(node, port)| (node, Ok(port)))),
+            _ => None,
+        }
+    }
+
     /// Whom the next message goes to.
     pub(crate) fn aim(&self, target: &Target, choice: Choice, turn: usize, priority: Priority) -> Vec<Aim> {
         let found = match target {

@@ -45,18 +45,10 @@ impl From<Urgency> for Priority {
     }
 }
 
-/// A message.
+/// How a message is sent.
 #[derive(Clone, Debug, Args)]
-pub struct Outgoing {
-    /// What it says [default: standard input]
-    pub text: Option<String>,
-    /// Whom it is for
-    #[command(flatten)]
-    pub target: Target,
-    /// Name or number of the node whose port is meant
-    #[arg(long, value_name = "NODE", conflicts_with_all = ["pattern", "all"])]
-    pub on: Option<String>,
-    /// Which area of the port it is for
+pub struct How {
+    /// Which area of a port it is for
     #[arg(long, value_enum, default_value_t)]
     pub priority: Urgency,
     /// A number for the receiver
@@ -68,6 +60,22 @@ pub struct Outgoing {
     /// Which daemon to ask
     #[command(flatten)]
     pub at: At,
+}
+
+/// A message.
+#[derive(Clone, Debug, Args)]
+pub struct Outgoing {
+    /// What it says [default: standard input]
+    pub text: Option<String>,
+    /// Whom it is for
+    #[command(flatten)]
+    pub target: Target,
+    /// Name or number of the node whose port is meant
+    #[arg(long, value_name = "NODE", conflicts_with_all = ["pattern", "all"])]
+    pub on: Option<String>,
+    /// How it is sent
+    #[command(flatten)]
+    pub how: How,
 }
 
 impl Outgoing {
@@ -101,26 +109,17 @@ pub struct BcastArgs {
     pub port: String,
     /// What it says [default: standard input]
     pub text: Option<String>,
-    /// Which area of the ports it is for
-    #[arg(long, value_enum, default_value_t)]
-    pub priority: Urgency,
-    /// A number for the receivers
-    #[arg(long, default_value_t = 0)]
-    pub tag: u32,
-    /// Seconds to wait for receipts
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, allow_negative_numbers = true)]
-    pub timeout: Duration,
-    /// Which daemon to ask
+    /// How it is sent
     #[command(flatten)]
-    pub at: At,
+    pub how: How,
 }
 
 impl BcastArgs {
     /// The same as a message that is confirmed.
     pub fn send(&self) -> SendArgs {
-        let BcastArgs { port, text, priority, tag, timeout, at } = self.clone();
+        let BcastArgs { port, text, how } = self.clone();
         let target = Target { to: None, pattern: None, all: Some(port) };
-        SendArgs { confirm: true, message: Outgoing { text, target, on: None, priority, tag, timeout, at } }
+        SendArgs { confirm: true, message: Outgoing { text, target, on: None, how } }
     }
 }
 

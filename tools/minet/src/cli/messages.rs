@@ -30,10 +30,10 @@ pub(super) fn send(args: &SendArgs) -> Done {
     match sent.ticket {
         Some(ticket) => {
             let outcome = guest.settle(ticket, None)?.ok_or("the daemon did not settle the message")?;
-            show(&outcome, &args.message.at)
+            show(&outcome, &args.message.how.at)
         }
         None => {
-            let text = match args.message.at.json {
+            let text = match args.message.how.at.json {
                 true => line(&json!({"targets": sent.targets, "taken": sent.taken})),
                 false if sent.taken == sent.targets => String::new(),
                 false => format!("taken for {} of {} targets\n", sent.taken, sent.targets),
@@ -47,7 +47,7 @@ pub(super) fn send(args: &SendArgs) -> Done {
 pub(super) fn call(args: &Outgoing) -> Done {
     let (guest, message, limit) = begin(args)?;
     let to = args.to().ok_or("nobody is meant")?;
-    show(&guest.call(&to, &message, limit).map_err(|error| unmet(error, &to))?, &args.at)
+    show(&guest.call(&to, &message, limit).map_err(|error| unmet(error, &to))?, &args.how.at)
 }
 
 /// Why a message was not sent, with whom it was for.
@@ -122,7 +122,7 @@ pub(super) fn watch(args: &WatchArgs) -> Done {
 }
 
 fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::error::Error>> {
-    let guest = Guest::join(&args.at.place())?;
+    let guest = Guest::join(&args.how.at.place())?;
     let payload = match &args.text {
         Some(text) => text.clone().into_bytes(),
         None => {
@@ -132,8 +132,8 @@ fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::err
         }
     };
     let origin = Origin { agent: Agent::CommandLine, ..Origin::default() };
-    let message = Message { priority: args.priority.into(), tag: args.tag, origin, ..Message::new(payload) };
-    Ok((guest, message, args.timeout))
+    let message = Message { priority: args.how.priority.into(), tag: args.how.tag, origin, ..Message::new(payload) };
+    Ok((guest, message, args.how.timeout))
 }
 
 /// The port of a name: one without a receiver, or a new one.

@@ -35,6 +35,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use fabric::{Channel, Origin};
+use messenger::Look;
 use messenger_core::{LinkId, Node, Reason, Time};
 use minet::{Learned, Stations};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
@@ -102,6 +103,8 @@ pub(super) struct Control {
     tracing: Option<looks::Tracing>,
     watches: watches::Watches,
     draining: Option<Drain>,
+    /// Guests that are busy are looked for before it sleeps.
+    look: Look,
     /// Counters begin with these.
     counted: Option<crate::control::StatsReport>,
 }
@@ -122,6 +125,7 @@ impl Control {
         guests: Guests,
         sealing: Option<Sealing>,
     ) -> Control {
+        let look = Look::new(config.spin);
         let stations = attached.iter().map(|_| Stations::new()).collect();
         Control {
             media: Media::new(&lanes.underlays),
@@ -148,6 +152,7 @@ impl Control {
             tracing: None,
             watches: watches::Watches::default(),
             draining: None,
+            look,
             counted: None,
         }
     }
@@ -158,11 +163,19 @@ impl Control {
         let mut events = Events::with_capacity(256);
         loop {
             self.follow_up();
-            match poll.poll(&mut events, self.timeout()) {
+            let looks = self.look.look_again();
+            let (timeout, before) = (if looks { Some(Duration::ZERO) } else { self.timeout() }, Instant::now());
+            match poll.poll(&mut events, timeout) {
                 Err(e) if e.kind() != std::io::ErrorKind::Interrupted => {
                     return Err(DaemonError::System { what: "cannot wait for events", source: e });
                 }
                 _ => {}
+            }
+            let guests = events.iter().any(|event| self.guests.owns(event.token()));
+            if !looks {
+                self.look.slept(before.elapsed(), guests);
+            } else if guests {
+                self.look.worked();
             }
             for event in &events {
                 if event.token() == Tokens::SIGNAL && signals.came() {

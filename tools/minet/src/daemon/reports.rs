@@ -22,7 +22,7 @@ pub(super) struct Reporter<'a> {
     pub(super) lanes: &'a Lanes,
     pub(super) inbox: &'a Inbox,
     pub(super) gate: Option<fabric_seal::Counts>,
-    pub(super) guests: [(&'static str, u64); 8],
+    pub(super) guests: [(&'static str, u64); 9],
     pub(super) clients: [(&'static str, u64); 2],
     pub(super) now: Time,
 }
