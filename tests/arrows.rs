@@ -23,7 +23,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("minet", &["messenger-core"]),
     ("iop-node", &["fabric-ring", "messenger-core", "minet"]),
     ("iop", &["fabric", "iop-node"]),
-    ("minet-node", &["fabric", "fabric-ring", "fabric-seal", "iop", "messenger", "messenger-core", "minet", "netif"]),
+    (
+        "minet-node",
+        &["fabric", "fabric-ring", "fabric-seal", "iop", "iop-node", "messenger", "messenger-core", "minet", "netif"],
+    ),
     // The harness drives the command from outside, so it knows no room and xtask can use it.
     ("minet-tests", &[]),
     ("minet-pieces", &[]),

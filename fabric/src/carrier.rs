@@ -205,7 +205,7 @@ pub enum Amend {
     /// The peer is somewhere else now.
     Move {
         /// Where.
-        address: SocketAddr,
+        address: Address,
     },
 }
 
@@ -281,14 +281,14 @@ pub trait Carrier: Send {
         Err(AttachError::WrongKind(self.kind()))
     }
 
-    /// Sends a datagram to an address as it is, past all channels: part of a handshake.
-    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+    /// Sends a datagram to an address as it is, past all channels: part of a handshake, or a word in clear text that seeks.
+    fn send_to(&mut self, to: Address, datagram: &[u8]) -> Result<(), SendError> {
         let _ = (to, datagram);
         Err(SendError::NotOpen)
     }
 
     /// A sealed channel whose peer proved to be at another address; each move is told once.
-    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
+    fn moved(&mut self) -> Option<(Channel, Address)> {
         None
     }
 }
@@ -371,11 +371,11 @@ impl<C: Carrier + ?Sized> Carrier for Box<C> {
         (**self).amend(channel, amend)
     }
 
-    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+    fn send_to(&mut self, to: Address, datagram: &[u8]) -> Result<(), SendError> {
         (**self).send_to(to, datagram)
     }
 
-    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
+    fn moved(&mut self) -> Option<(Channel, Address)> {
         (**self).moved()
     }
 }

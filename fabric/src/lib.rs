@@ -2,7 +2,8 @@
 //!
 //! A [`Carrier`] moves whole messages between this process and its peers, in batches, for one thread. There are five:
 //! [`loopback`] in one process, [`shm`] between processes of a host, [`udp`] and [`ether`] between hosts, [`serial`] on a
-//! line. [`middleware`] stands around any of them: to trace, to capture, to break on purpose. [`io`] reads a file straight into a carrier's memory and
+//! line. [`middleware`] stands around any of them: to trace, to capture, to break on purpose;
+//! [`sealed`] around the last two, to seal (UDP does by itself). [`io`] reads a file straight into a carrier's memory and
 //! writes straight out of it.
 //!
 //! It does *not* know what is in a message, who a peer is, or how long to wait: no names, retries, keys, timers or
@@ -32,6 +33,7 @@ pub mod ether;
 pub mod io;
 pub mod loopback;
 pub mod middleware;
+pub mod sealed;
 pub mod serial;
 pub mod shm;
 mod sys;

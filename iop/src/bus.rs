@@ -3,9 +3,9 @@
 //! The manager hands out memory and bells and takes no part itself: what processors say to one another goes on while it
 //! stands still.
 
-use crate::interrupts;
+use crate::{interrupts, page::FirstPage};
 use fabric::shm::{self, Board, BoardError};
-use iop_node::{board::Page, bus::Layout};
+use iop_node::bus::Layout;
 use std::{
     collections::BTreeMap,
     io,
@@ -24,18 +24,6 @@ struct Member {
     bell: OwnedFd,
     /// QEMU listens at its other end as long as it lives.
     server: OwnedFd,
-}
-
-struct FirstPage<'a>(&'a Board);
-
-impl Page for FirstPage<'_> {
-    fn read(&self, at: usize) -> u32 {
-        self.0.read(at)
-    }
-
-    fn write(&self, at: usize, word: u32) {
-        self.0.write(at, word);
-    }
 }
 
 impl Bus {

@@ -14,8 +14,8 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-const VERSION: i64 = 0;
-const MEMORY: i64 = -1;
+pub(crate) const VERSION: i64 = 0;
+pub(crate) const MEMORY: i64 = -1;
 
 /// What a machine is given.
 pub(crate) struct Gifts<'a> {

@@ -2,14 +2,16 @@
 
 use crate::{
     Bus, Config, Event, Machine, Policy, State, Traffic, Transition,
+    child::{self, Child, Console, Launch},
     image::{self, ImageError},
     interrupts::Gifts,
     machine::Act,
-    qemu::{self, Console, Launch, Qemu},
+    page::FirstPage,
+    qemu,
 };
 use fabric::shm::{self, Board, Offered, Rings};
 use iop_node::{
-    board::{self, Layout, Page, Place},
+    board::{self, Layout, Place},
     table::{self, Table},
 };
 use std::{
@@ -21,15 +23,31 @@ use std::{
     time::Duration,
 };
 
+/// What a processor runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A virtual machine of QEMU: the image is for a bare machine.
+    Qemu,
+    /// Nothing but this host: the image is a program for it, which is called with `iop-process NAME`.
+    Process,
+}
+
 /// What a processor is made from.
 #[derive(Debug)]
 pub struct Spec {
+    /// What it runs on.
+    pub kind: Kind,
     /// Its name.
     pub name: String,
     /// The image it runs.
     pub image: PathBuf,
-    /// The program that runs it, [`qemu::PROGRAM`] unless told otherwise.
-    pub program: PathBuf,
+    /// The program that runs it; none for the one that its image wants. A process is its own, unless it is sent its image: then
+    /// this is the program that takes it.
+    pub program: Option<PathBuf>,
+    /// Where a process that is sent its image keeps it: a path whose last part gets endings. None for one that is its image.
+    pub store: Option<PathBuf>,
+    /// Where a process listens for a manager that is started anew; none for one that ends with its manager.
+    pub door: Option<PathBuf>,
     /// How many lanes the host's node has: each gets a ring towards the processor.
     pub lanes: usize,
     /// Bytes in the data area of each ring, a power of two.
@@ -48,8 +66,13 @@ pub enum ProcessorError {
     #[error(transparent)]
     Image(#[from] ImageError),
     /// There is no such program.
-    #[error("{} is not installed (Debian: package qemu-system-x86)", .0.display())]
-    NoProgram(PathBuf),
+    #[error("{} is not installed (Debian: package {package})", program.display())]
+    NoProgram {
+        /// Which.
+        program: PathBuf,
+        /// What it is in.
+        package: &'static str,
+    },
     /// The shared memory cannot be made.
     #[error(transparent)]
     Memory(#[from] shm::BoardError),
@@ -94,23 +117,13 @@ pub struct Processor {
 #[derive(Debug)]
 struct Life {
     // Ended before the memory goes.
-    qemu: Qemu,
+    child: Child,
     board: Board,
+    /// Its host's node knows it as a member, and the way to it.
+    member: bool,
     offered: Option<Offered>,
     layout: Layout,
     bell: OwnedFd,
-}
-
-struct FirstPage<'a>(&'a Board);
-
-impl Page for FirstPage<'_> {
-    fn read(&self, at: usize) -> u32 {
-        self.0.read(at)
-    }
-
-    fn write(&self, at: usize, word: u32) {
-        self.0.write(at, word);
-    }
 }
 
 impl Processor {
@@ -183,7 +196,7 @@ impl Processor {
 
     /// The process that it runs on.
     pub fn pid(&self) -> Option<u32> {
-        self.life.as_ref().map(|life| life.qemu.pid())
+        self.life.as_ref().map(|life| life.child.pid())
     }
 
     /// Why it stopped last by itself.
@@ -232,9 +245,9 @@ impl Processor {
 
     /// Its descriptor is readable: it rang, or has ended.
     pub fn handle_bell(&mut self, now: Duration) {
-        qemu::swallow(self.bell.as_fd());
+        child::swallow(self.bell.as_fd());
         let Some(life) = &mut self.life else { return };
-        let (ended, said) = (life.qemu.ended(), board::state(&FirstPage(&life.board)));
+        let (ended, said) = (life.child.ended(), board::state(&FirstPage(&life.board)));
         if said == board::State::Panicked {
             let words = board::last_words(&FirstPage(&life.board));
             log::error!("iop {}: panic: {}", self.spec.name, words.escape_debug());
@@ -242,19 +255,42 @@ impl Processor {
             return self.handle(now, Event::Panicked);
         }
         if let Some(status) = ended {
-            log::warn!("iop {}: {} ended: {status}", self.spec.name, self.spec.program.display());
+            log::warn!("iop {}: {} ended: {status}", self.spec.name, self.program());
             return self.handle(now, Event::Ended);
         }
         match said {
             board::State::Ready => self.handle(now, Event::ImageReady),
+            board::State::Joined => {
+                self.handle(now, Event::ImageReady);
+                self.join_if_both_know(now);
+            }
             board::State::Other(_) => self.handle(now, Event::Garbage),
             board::State::Silent | board::State::Booting | board::State::Panicked | board::State::Quiesced => {}
+        }
+    }
+
+    /// The host's node knows it as a member of the fabric in this life, and the way to it.
+    pub fn handle_member(&mut self, now: Duration) {
+        if let Some(life) = &mut self.life {
+            life.member = true;
+            self.join_if_both_know(now);
+        }
+    }
+
+    fn join_if_both_know(&mut self, now: Duration) {
+        let joined = |life: &Life| life.member && board::state(&FirstPage(&life.board)) == board::State::Joined;
+        if self.life.as_ref().is_some_and(joined) {
+            self.handle(now, Event::Joined);
         }
     }
 
     /// Launches it with a configuration, after [`Want::Configuration`]; on a memory shared with others under a number, if there is
     /// one.
     pub fn configure(&mut self, now: Duration, config: &Config, bus: Option<(&mut Bus, u8)>) {
+        // It may have been held meanwhile.
+        if self.machine.state() != State::Initializing {
+            return;
+        }
         match self.launch(config, bus) {
             Ok(life) => self.life = Some(life),
             Err(error) => {
@@ -277,14 +313,25 @@ impl Processor {
     }
 
     fn launch(&self, config: &Config, bus: Option<(&mut Bus, u8)>) -> Result<Life, ProcessorError> {
-        image::check(&self.spec.image)?;
-        let program = &self.spec.program;
-        let program = qemu::find(program).ok_or_else(|| ProcessorError::NoProgram(program.clone()))?;
+        let image = &self.spec.image;
+        let (arch, program, package) = match self.spec.kind {
+            Kind::Process => {
+                image::check_program(image)?;
+                let loader = self.spec.program.clone().filter(|_| self.spec.store.is_some());
+                (None, loader.unwrap_or_else(|| image.clone()), "")
+            }
+            Kind::Qemu => {
+                let arch = image::check(image)?;
+                let (program, package) = qemu::program(arch);
+                (Some(arch), self.spec.program.clone().unwrap_or_else(|| program.into()), package)
+            }
+        };
+        let program = child::find(&program).ok_or(ProcessorError::NoProgram { program, package })?;
         let layout = Layout::new(self.spec.lanes, shm::ring_memory(self.spec.ring));
         let board = Board::new(layout.memory())?;
         let offered = board.offer(&layout.to.iter().map(range).collect::<Vec<_>>())?;
         board::write(&FirstPage(&board), &layout, &config.emit())?;
-        let launch = || -> io::Result<(Qemu, OwnedFd)> {
+        let launch = || -> io::Result<(Child, OwnedFd)> {
             let bell = shm::bell()?;
             let gifts = Gifts {
                 memory: board.file(),
@@ -294,11 +341,21 @@ impl Processor {
             let ended = self.bell.try_clone()?;
             let (name, image) = (&*self.spec.name, &*self.spec.image);
             let (console, bus) = (self.console.clone(), bus.map(|(bus, slot)| bus.join(slot)).transpose()?);
-            let qemu = Qemu::launch(Launch { name, program: &program, image, gifts, bus, console, ended })?;
-            Ok((qemu, bell))
+            let (store, door, program) = (self.spec.store.as_deref(), self.spec.door.as_deref(), &*program);
+            let child = Child::launch(Launch { store, door, arch, name, program, image, gifts, bus, console, ended })?;
+            Ok((child, bell))
         };
-        let (qemu, bell) = launch().map_err(|source| ProcessorError::Launch { program: program.clone(), source })?;
-        Ok(Life { qemu, board, offered: Some(offered), layout, bell })
+        let (child, bell) = launch().map_err(|source| ProcessorError::Launch { program: program.clone(), source })?;
+        Ok(Life { child, board, member: false, offered: Some(offered), layout, bell })
+    }
+
+    /// What runs it, for people.
+    fn program(&self) -> String {
+        match (self.spec.kind, &self.spec.program) {
+            (Kind::Qemu, Some(program)) => program.display().to_string(),
+            (Kind::Qemu, None) => "QEMU".into(),
+            (Kind::Process, _) => self.spec.image.display().to_string(),
+        }
     }
 
     fn join(&mut self, now: Duration) {
@@ -337,9 +394,12 @@ mod tests {
 
     fn processor(image: &str, program: &str) -> Processor {
         Processor::new(Spec {
+            kind: Kind::Qemu,
             name: "io1".into(),
             image: image.into(),
-            program: program.into(),
+            program: Some(program.into()),
+            store: None,
+            door: None,
             lanes: 1,
             ring: 1 << 16,
             doorbell: shm::bell().unwrap(),
@@ -372,6 +432,48 @@ mod tests {
         assert_eq!((p.state().0, p.state().2), (State::Initializing, 2));
     }
 
+    #[test]
+    fn a_missing_program_is_told_with_its_package() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        fs::write(&image, image::tests::image()).unwrap();
+        let mut p = processor(image.to_str().unwrap(), "no-such-program");
+        p.handle(Duration::ZERO, Event::Boot);
+        p.configure(Duration::ZERO, &config(), None);
+        assert_eq!(p.state().0, State::Failed);
+        assert_eq!(p.last_words(), Some("no-such-program is not installed (Debian: package qemu-system-x86)"));
+    }
+
+    /// A process is its image: one that ends at once is a fault, one for nobody is told.
+    #[test]
+    fn a_process_that_ends_at_once_is_a_fault() {
+        let mut p = processor("/bin/false", "no-such-program");
+        p.spec.kind = Kind::Process;
+        p.handle(Duration::ZERO, Event::Boot);
+        assert!(matches!(p.poll(), Some(Want::Configuration)));
+        p.configure(Duration::ZERO, &config(), None);
+        assert!(p.pid().is_some());
+        until_it_ends(&mut p);
+        assert_eq!((p.state().0, p.pid()), (State::Failed, None));
+        p.spec.image = "/etc/passwd".into();
+        p.handle_timeout(p.poll_timeout().unwrap());
+        p.configure(Duration::ZERO, &config(), None);
+        assert!(p.last_words().unwrap().contains("no 64-bit ELF program"));
+    }
+
+    /// The bell is rung by the thread that reads the console; the process may be a moment behind its console.
+    fn until_it_ends(p: &mut Processor) {
+        for _ in 0..100 {
+            let mut fds = [rustix::event::PollFd::new(&p.bell, rustix::event::PollFlags::IN)];
+            let limit = rustix::event::Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+            rustix::event::poll(&mut fds, Some(&limit)).unwrap();
+            p.handle_bell(Duration::ZERO);
+            if p.state().0 != State::Initializing {
+                break;
+            }
+        }
+    }
+
     /// A program that is no QEMU ends at once: that is noticed by its console's end.
     #[test]
     fn a_program_that_ends_at_once_is_a_fault() {
@@ -383,16 +485,7 @@ mod tests {
         assert!(matches!(p.poll(), Some(Want::Configuration)));
         p.configure(Duration::ZERO, &config(), None);
         assert!(p.pid().is_some());
-        // The bell is rung by the thread that reads the console; the process may be a moment behind its console.
-        for _ in 0..100 {
-            let mut fds = [rustix::event::PollFd::new(&p.bell, rustix::event::PollFlags::IN)];
-            let limit = rustix::event::Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-            rustix::event::poll(&mut fds, Some(&limit)).unwrap();
-            p.handle_bell(Duration::ZERO);
-            if p.state().0 != State::Initializing {
-                break;
-            }
-        }
+        until_it_ends(&mut p);
         assert_eq!((p.state().0, p.pid()), (State::Failed, None));
     }
 }

@@ -10,15 +10,18 @@ use std::{
     process::{Child, Command},
 };
 
-/// Starts it; the kernel kills it when the thread that started it ends, however that comes. `keep` is open in it under the same
-/// number.
-pub(crate) fn spawn_bound(command: &mut Command, keep: Option<OwnedFd>) -> io::Result<Child> {
+/// Starts it. If it is `bound`, the kernel kills it when the thread that started it ends, however that comes. `keep` is open in it
+/// under the same number.
+pub(crate) fn spawn(command: &mut Command, keep: Option<OwnedFd>, bound: bool) -> io::Result<Child> {
     let parent = std::process::id();
     let bind = move || -> io::Result<()> {
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         if let Some(keep) = &keep {
             rustix::io::fcntl_setfd(keep.as_fd(), FdFlags::empty())?;
         }
+        if !bound {
+            return Ok(());
+        }
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         // Our process may have ended before that.
         match rustix::process::getppid() {
             Some(now) if now.as_raw_nonzero().get() as u32 == parent => Ok(()),

@@ -1,4 +1,4 @@
-//! Cuts a super-frame into a run of messages, each with one complete segment.
+//! Cuts a super-frame into a run of messages, each with one complete segment, or with as many as fit: a smaller super-frame.
 
 use crate::{
     Completion, Frame, HEAD_MAX, Member, Offloads, Part, VirtioNet,
@@ -15,7 +15,8 @@ use messenger_core::wire::{Flags, Header, Slice};
 ///
 /// Every part has the headers of the super-frame, with lengths, IP identification, TCP sequence number and flags as the
 /// kernel's own segmentation would write them: FIN and PSH only on the last, CWR only on the first. The checksum stays
-/// partial, unless the member cannot take that. Where not even one datagram fits into a message, each datagram is sent
+/// partial, unless the member cannot take that. Where several segments fit into a message and the member takes super-frames,
+/// each part is one, of as many whole segments as fit; the last has what is left. Where not even one datagram fits into a message, each datagram is sent
 /// in slices of its own, so that what is lost costs one datagram.
 #[derive(Clone, Debug)]
 pub struct Cutter {
@@ -27,7 +28,9 @@ pub struct Cutter {
     vnet: bool,
     complete: bool,
     payload: Range<usize>,
+    /// Payload of a segment, and of a part: a multiple of it.
     size: usize,
+    stride: usize,
     /// Where the segment at hand starts, and how much of its body and payload is sent already (slices only).
     at: usize,
     sent: usize,
@@ -71,13 +74,7 @@ impl Cutter {
         let mut body = [0; Self::BODY];
         body.get_mut(front..body_len)?.copy_from_slice(bytes.get(..layers.data)?);
         if csum {
-            let vnet = VirtioNet {
-                flags: VirtioNet::NEEDS_CSUM,
-                csum_start: u16::try_from(layers.l4).ok()?,
-                csum_offset: layers.csum_offset() as u16,
-                ..VirtioNet::default()
-            };
-            body.get_mut(..front)?.copy_from_slice(&vnet.emit());
+            body.get_mut(..front)?.copy_from_slice(&open_checksum(layers).emit());
         }
         let payload = frame.offset() + layers.data..frame.total;
         if payload.start > payload.end || size == 0 {
@@ -94,6 +91,7 @@ impl Cutter {
             }
             Some(Slices { room, run })
         };
+        let per = if slices.is_none() && csum { segments_in(layers, member, body_len, size, payload.len()) } else { 1 };
         let tcp = |n| bytes.get(layers.l4 + n..);
         let (tcp_flags, seq) =
             if layers.tcp { (*tcp(13)?.first()?, u32::from_be_bytes(*tcp(4)?.first_chunk()?)) } else { (0, 0) };
@@ -110,6 +108,7 @@ impl Cutter {
             at: payload.start,
             payload,
             size,
+            stride: per * size,
             sent: 0,
             index: 0,
             slices,
@@ -122,9 +121,9 @@ impl Cutter {
         })
     }
 
-    /// How many segments there are.
+    /// How many parts there are.
     pub fn parts(&self) -> usize {
-        self.payload.len().div_ceil(self.size).max(1)
+        self.payload.len().div_ceil(self.stride).max(1)
     }
 
     pub(crate) const fn in_slices(&self) -> bool {
@@ -142,7 +141,7 @@ impl Cutter {
         if self.done {
             return None;
         }
-        let end = self.payload.end.min(self.at.saturating_add(self.size));
+        let end = self.payload.end.min(self.at.saturating_add(self.stride));
         let last = end == self.payload.end;
         if self.sent == 0 {
             self.patch(end - self.at, last)?;
@@ -199,6 +198,21 @@ impl Cutter {
         Some(Part { head_len, payload, complete: None })
     }
 
+    /// The virtio-net header of a part with so much payload.
+    fn front(&self, data: usize) -> VirtioNet {
+        let plain = open_checksum(&self.layers);
+        if data <= self.size {
+            return plain;
+        }
+        VirtioNet {
+            gso: self.layers.gso(),
+            ecn: self.index == 0 && self.layers.tcp && self.tcp_flags & CWR != 0,
+            hdr_len: self.layers.data as u16,
+            gso_size: self.size as u16,
+            ..plain
+        }
+    }
+
     fn step(&mut self, end: usize, last: bool) {
         self.at = end;
         self.index += 1;
@@ -211,11 +225,16 @@ impl Cutter {
         let offset = u32::try_from(self.at - self.payload.start).ok()?;
         let transport = self.layers.data - l4 + data;
         let front = if self.vnet { VirtioNet::LEN } else { 0 };
+        // Each segment of the parts before has a number.
+        let id = self.id.wrapping_add((self.index * (self.stride / self.size)) as u16);
+        if self.stride > self.size && (self.index < 2 || last) {
+            let vnet = self.front(data);
+            self.body.get_mut(..front)?.copy_from_slice(&vnet.emit());
+        }
         let headers = self.body.get_mut(front..self.body_len)?;
         if self.index >= 2 && !last {
             // A part in the middle differs from the one before in its numbers only.
             if !v6 {
-                let id = self.id.wrapping_add(self.index as u16);
                 put16(headers, l3 + 4, id)?;
                 put16(headers, l3 + 10, !fold(self.ip_sum + u64::from(id)))?;
             }
@@ -232,7 +251,6 @@ impl Cutter {
             put16(headers, l3 + 4, 0)?;
             put16(headers, l3 + 10, 0)?;
             self.ip_sum = sum(headers.get(l3..l4)?);
-            let id = self.id.wrapping_add(self.index as u16);
             put16(headers, l3 + 4, id)?;
             put16(headers, l3 + 10, !fold(self.ip_sum + u64::from(id)))?;
         }
@@ -251,6 +269,25 @@ impl Cutter {
         }
         put16(headers, l4 + self.layers.csum_offset(), fold(self.pseudo + transport as u64))
     }
+}
+
+/// The virtio-net header of a frame whose checksum is open.
+fn open_checksum(layers: &Layers) -> VirtioNet {
+    VirtioNet {
+        flags: VirtioNet::NEEDS_CSUM,
+        csum_start: layers.l4 as u16,
+        csum_offset: layers.csum_offset() as u16,
+        ..VirtioNet::default()
+    }
+}
+
+/// How many segments of `size` bytes a part has: as many as fit a message, where the member takes super-frames.
+fn segments_in(layers: &Layers, member: &Member, body_len: usize, size: usize, payload: usize) -> usize {
+    let super_frame = VirtioNet { gso: layers.gso(), ecn: layers.tcp, ..open_checksum(layers) };
+    if size >= payload || size > usize::from(u16::MAX) || !member.offloads.has(Offloads::wanted(&super_frame)) {
+        return 1;
+    }
+    (member.message.saturating_sub(Header::LEN + body_len) / size).max(1)
 }
 
 /// Writes a big-endian u16.
@@ -371,6 +408,24 @@ mod tests {
             let run = cut(&spec, Member { largest_frame: 65_600, offloads, ..member(2) });
             let got: Vec<Checked> = run.iter().map(|m| check(m)).collect();
             prop_assert_eq!(got, expected(&spec, usize::from(spec.gso)));
+        }
+
+        /// Each part of several segments is what the kernel would cut into just these.
+        #[test]
+        fn a_part_of_several_segments_is_a_super_frame(spec in Spec::any(), per in 2usize..9) {
+            prop_assume!(spec.payload > per * usize::from(spec.gso));
+            let message = 26 + spec.headers() + per * usize::from(spec.gso);
+            let run = cut(&spec, Member { largest_frame: 65_600, message, ..member(2) });
+            prop_assert_eq!(run.len(), spec.payload.div_ceil(per * usize::from(spec.gso)));
+            let one_by_one = table_with(Member { largest_frame: 65_600, offloads: Offloads::CSUM, ..member(2) });
+            let segments: Vec<Checked> = run
+                .iter()
+                .flat_map(|part| messages(plan(&one_by_one, &part[16..]), &part[16..]))
+                .map(|m| check(&m))
+                .collect();
+            prop_assert_eq!(segments, expected(&spec, usize::from(spec.gso)));
+            let marks = |m: &Vec<u8>| received(m).1.open().unwrap().0;
+            prop_assert!(run.iter().enumerate().all(|(i, m)| marks(m).ecn == (spec.cwr && i == 0)));
         }
 
         #[test]

@@ -9,6 +9,7 @@ use crate::{
     cut::{put16, put32},
     ethernet::be16,
     layers::Layers,
+    virtio::ECN,
 };
 
 /// The longest head that is foretold, virtio-net header counted.
@@ -24,6 +25,8 @@ pub(crate) struct Expected {
     layers: Layers,
     /// Payload of each part.
     data: u32,
+    /// Identifications from one to the next.
+    numbers: u16,
     /// Sum of the IP header without identification and checksum.
     ip_sum: u64,
 }
@@ -37,12 +40,14 @@ impl Expected {
         total: 0,
         layers: Layers { l3: 0, l4: 0, data: 0, v6: false, tcp: false },
         data: 0,
+        numbers: 1,
         ip_sum: 0,
     };
 
-    /// What follows a part with that head and so many bytes of payload. Nothing where its head is too long.
-    pub(crate) fn follow(&mut self, head: &[u8], layers: &Layers, data: usize) {
+    /// What follows a part with that head and so many bytes of payload, in so many segments. Nothing where its head is too long.
+    pub(crate) fn follow(&mut self, head: &[u8], layers: &Layers, data: usize, numbers: u16) {
         self.len = 0;
+        self.numbers = numbers;
         let _ = self.try_follow(head, layers, data);
     }
 
@@ -67,6 +72,9 @@ impl Expected {
         self.data = u32::try_from(data).ok()?;
         self.total = len + data;
         let Layers { l3, l4, v6, tcp, .. } = *layers;
+        if tcp {
+            *self.head.get_mut(1)? &= !ECN;
+        }
         let headers = self.head.get_mut(VirtioNet::LEN..len)?;
         if tcp {
             *headers.get_mut(l4 + 13)? &= !CWR;
@@ -87,7 +95,7 @@ impl Expected {
         let Layers { l3, l4, v6, tcp, .. } = self.layers;
         let headers = self.head.get_mut(VirtioNet::LEN..self.len)?;
         if !v6 {
-            let id = be16(headers, l3 + 4)?.wrapping_add(1);
+            let id = be16(headers, l3 + 4)?.wrapping_add(self.numbers);
             put16(headers, l3 + 4, id)?;
             put16(headers, l3 + 10, !fold(self.ip_sum + u64::from(id)))?;
         }

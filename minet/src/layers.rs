@@ -81,6 +81,15 @@ impl Layers {
             && usize::from(vnet.csum_offset) == self.csum_offset()
     }
 
+    /// The kind of a super-frame with these headers.
+    pub(crate) const fn gso(&self) -> Gso {
+        match (self.tcp, self.v6) {
+            (false, _) => Gso::Udp,
+            (true, false) => Gso::Tcp4,
+            (true, true) => Gso::Tcp6,
+        }
+    }
+
     /// Where the checksum is, in the transport header.
     pub(crate) const fn csum_offset(&self) -> usize {
         if self.tcp { 16 } else { 6 }

@@ -80,7 +80,9 @@ pub struct Merger {
     layers: Layers,
     pieces: [Piece; RUN_MAX],
     count: usize,
+    /// Payload of each part but the last, and of each segment in them.
     size: usize,
+    unit: usize,
     payload: usize,
     last_flags: u8,
     expected: Expected,
@@ -108,6 +110,7 @@ impl Merger {
             pieces: [Piece::default(); RUN_MAX],
             count: 0,
             size: 0,
+            unit: 1,
             payload: 0,
             last_flags: 0,
             expected: Expected::NOTHING,
@@ -129,7 +132,8 @@ impl Merger {
         let Some(segment) = Segment::parse(flags, frame) else { return otherwise };
         let piece = Piece { token, start: VirtioNet::LEN + segment.layers.data, end: frame.total };
         if self.is_empty() {
-            if segment.tcp_flags & FIN_PSH != 0 {
+            // Only the last of all segments may be shorter.
+            if segment.tcp_flags & FIN_PSH != 0 || !segment.data.is_multiple_of(segment.unit) {
                 return Merge::Alone;
             }
             if !self.offloads.has(Offloads::wanted(&segment.super_frame())) {
@@ -142,7 +146,7 @@ impl Merger {
         }
         // Where the sender does not number packets there is nothing to foretell.
         if self.is_numbered(segment.bytes) {
-            self.expected.follow(frame.head, &segment.layers, segment.data);
+            self.expected.follow(frame.head, &segment.layers, segment.data, self.numbers(1));
         } else {
             self.expected = Expected::NOTHING;
         }
@@ -193,9 +197,10 @@ impl Merger {
         self.head_len = head_len;
         self.layers = segment.layers;
         self.size = segment.data;
+        self.unit = segment.unit;
         self.payload = 0;
         self.last_flags = segment.tcp_flags;
-        self.expected.follow(frame.head, &segment.layers, segment.data);
+        self.expected.follow(frame.head, &segment.layers, segment.data, self.numbers(1));
         self.add(piece);
         Some(())
     }
@@ -212,6 +217,7 @@ impl Merger {
         self.count < RUN_MAX
             && next.layers == self.layers
             && next.data <= self.size
+            && (next.unit == self.unit || next.unit == next.data && next.unit < self.unit)
             && self.layers.headers() + self.payload + next.data <= PACKET_MAX
             && self.same_headers(next.bytes).unwrap_or(false)
     }
@@ -226,7 +232,7 @@ impl Merger {
         } else {
             let (id, dont_fragment) = (be16(first, l3 + 4)?, be16(first, l3 + 6)? & 0x4000 != 0);
             let next_id = be16(next, l3 + 4)?;
-            let follows = next_id == id.wrapping_add(self.count as u16) || dont_fragment && next_id == id;
+            let follows = next_id == id.wrapping_add(self.numbers(self.count)) || dont_fragment && next_id == id;
             same(0..l3 + 2)? && follows && same(l3 + 6..l3 + 10)? && same(l3 + 12..l4)?
         };
         if !ip || !tcp {
@@ -244,11 +250,16 @@ impl Merger {
         )
     }
 
+    /// How many packets so many parts stand for: each has an identification of its own.
+    const fn numbers(&self, parts: usize) -> u16 {
+        (parts * (self.size / self.unit)) as u16
+    }
+
     /// Whether the identification of what continues the run is the next one.
     fn is_numbered(&self, next: &[u8]) -> bool {
         let id = |bytes: &[u8]| be16(bytes, self.layers.l3 + 4);
         let first = self.head.get(VirtioNet::LEN..).and_then(id);
-        self.layers.v6 || first.map(|first| first.wrapping_add(self.count as u16)) == id(next)
+        self.layers.v6 || first.map(|first| first.wrapping_add(self.numbers(self.count))) == id(next)
     }
 
     /// Writes the headers of the whole.
@@ -256,16 +267,10 @@ impl Merger {
         let Layers { l3, l4, data, v6, tcp } = self.layers;
         let vnet = VirtioNet {
             flags: VirtioNet::NEEDS_CSUM,
-            gso: if !tcp {
-                Gso::Udp
-            } else if v6 {
-                Gso::Tcp6
-            } else {
-                Gso::Tcp4
-            },
+            gso: self.layers.gso(),
             ecn: tcp && *self.head.get(VirtioNet::LEN + l4 + 13)? & CWR != 0,
             hdr_len: data as u16,
-            gso_size: self.size as u16,
+            gso_size: self.unit as u16,
             csum_start: l4 as u16,
             csum_offset: self.layers.csum_offset() as u16,
         };
@@ -303,18 +308,16 @@ struct Segment<'a> {
     bytes: &'a [u8],
     layers: Layers,
     data: usize,
+    /// Payload of each of its segments.
+    unit: usize,
     tcp_flags: u8,
 }
 
 impl<'a> Segment<'a> {
     /// The virtio-net header of a super-frame that begins with it; sizes are still open.
     fn super_frame(&self) -> VirtioNet {
-        let Layers { tcp, v6, .. } = self.layers;
-        let gso = match (tcp, v6) {
-            (false, _) => Gso::Udp,
-            (true, false) => Gso::Tcp4,
-            (true, true) => Gso::Tcp6,
-        };
+        let Layers { tcp, .. } = self.layers;
+        let gso = self.layers.gso();
         VirtioNet { flags: VirtioNet::NEEDS_CSUM, gso, ecn: tcp && self.tcp_flags & CWR != 0, ..VirtioNet::default() }
     }
 
@@ -326,7 +329,12 @@ impl<'a> Segment<'a> {
         let bytes = frame.ethernet_bytes();
         let layers = Layers::parse(bytes, frame.len(), &ethernet)?;
         let data = frame.len().checked_sub(layers.data).filter(|n| *n > 0)?;
-        if vnet.gso != Gso::None || !layers.agrees(&vnet) {
+        if !layers.agrees(&vnet) {
+            return None;
+        }
+        // A part of one segment is as large as that; a shorter super-frame is none.
+        let unit = if vnet.gso == Gso::None { data } else { usize::from(vnet.gso_size) };
+        if unit == 0 || unit > data {
             return None;
         }
         let field = be16(bytes, layers.l4 + layers.csum_offset())?;
@@ -337,7 +345,7 @@ impl<'a> Segment<'a> {
             return None;
         }
         let tcp_flags = if layers.tcp { *bytes.get(layers.l4 + 13)? } else { 0 };
-        (tcp_flags & ODD == 0).then_some(Segment { bytes, layers, data, tcp_flags })
+        (tcp_flags & ODD == 0).then_some(Segment { bytes, layers, data, unit, tcp_flags })
     }
 }
 
@@ -437,9 +445,15 @@ mod tests {
     }
 
     fn run(spec: &Spec) -> (Vec<u8>, Vec<Vec<u8>>) {
+        run_of(spec, 1)
+    }
+
+    /// In parts of so many segments each; the last has what is left.
+    fn run_of(spec: &Spec, per: usize) -> (Vec<u8>, Vec<Vec<u8>>) {
         let read = spec.build();
-        let offloads = Offloads::CSUM.with(Offloads::SLICES);
-        let table = table_with(Member { largest_frame: 65_600, offloads, ..member(2) });
+        let offloads = if per == 1 { Offloads::CSUM.with(Offloads::SLICES) } else { Offloads::ALL };
+        let message = if per == 1 { 70_000 } else { 26 + spec.headers() + per * usize::from(spec.gso) + 7 };
+        let table = table_with(Member { largest_frame: 65_600, offloads, message, ..member(2) });
         let messages = messages(plan(&table, &read), &read);
         (read, messages)
     }
@@ -453,6 +467,39 @@ mod tests {
             assert!(messages.len() > 40);
             assert_eq!(receive(&messages), [read]);
         }
+    }
+
+    /// `PROTOCOL 2.5`: parts of several segments, each a super-frame itself, with a last one of all sorts.
+    #[test]
+    fn parts_of_several_segments_become_the_super_frame_they_were() {
+        for (v6, tcp, tags) in [(false, true, 0), (true, true, 1), (false, false, 2), (true, false, 0)] {
+            for payload in [60_000, 6 * 1448 * 4, 6 * 1448 * 4 + 1, 6 * 1448 * 4 + 1448 * 2, 6 * 1448 + 1447] {
+                let gso = 1448;
+                let spec = Spec { v6, tcp, tags, payload, gso, cwr: tcp, fin: tcp, ..Spec::default() };
+                let (read, messages) = run_of(&spec, 6);
+                assert_eq!(messages.len(), payload.div_ceil(6 * 1448));
+                let (written, foretold) = receive_by(&messages, true);
+                assert!(written == [read], "v6 {v6} tcp {tcp} payload {payload}");
+                assert_eq!(foretold, messages.len() - 2, "v6 {v6} tcp {tcp} payload {payload}");
+                assert_eq!(receive(&messages), written);
+            }
+        }
+    }
+
+    /// A part that is no whole number of segments ends what is merged, since only the last segment of all may be short.
+    #[test]
+    fn a_part_with_a_short_segment_is_followed_by_none() {
+        let spec = Spec { payload: 30_000, gso: 1000, psh: false, ..Spec::default() };
+        let (_, mut messages) = run_of(&spec, 6);
+        let most = messages.len();
+        for part in 0..most - 1 {
+            // As it would be if the segments had 999 bytes: it holds 6006 then.
+            for message in &mut messages[part..=part] {
+                message[16 + 4..16 + 6].copy_from_slice(&999u16.to_le_bytes());
+            }
+        }
+        let written = receive(&messages);
+        assert_eq!(written.len(), most, "each alone");
     }
 
     #[test]
@@ -517,13 +564,18 @@ mod tests {
     }
 
     fn expected(messages: &[Vec<u8>]) -> Vec<(u32, Vec<u8>)> {
-        messages.iter().map(|m| check(m)).map(|c| (c.seq, c.payload)).collect()
+        let whole = |m: &Vec<u8>| received(m).1.open().unwrap().0.gso != Gso::None;
+        let of = |m: &Vec<u8>| {
+            let segment = || check(m);
+            if whole(m) { segments(&[received_body(m).into()]) } else { vec![(segment().seq, segment().payload)] }
+        };
+        messages.iter().flat_map(of).collect()
     }
 
     proptest! {
         #[test]
-        fn cut_and_merged_is_what_it_was(spec in Spec::any()) {
-            let (read, messages) = run(&spec);
+        fn cut_and_merged_is_what_it_was(spec in Spec::any(), per in 1usize..9) {
+            let (read, messages) = run_of(&spec, per);
             prop_assume!(messages.len() <= RUN_MAX);
             prop_assert_eq!(receive(&messages), vec![read]);
         }
@@ -532,8 +584,9 @@ mod tests {
         fn whatever_the_network_does_every_part_that_came_is_delivered_once(
             spec in Spec::any(),
             fates in proptest::collection::vec(0u8..20, 128),
+            per in 1usize..9,
         ) {
-            let (_, run) = run(&spec);
+            let (_, run) = run_of(&spec, per);
             let mut came = Vec::new();
             for (message, fate) in run.iter().zip(&fates) {
                 match fate {

@@ -46,7 +46,7 @@ pub struct VirtioNet {
     pub csum_offset: u16,
 }
 
-const ECN: u8 = 0x80;
+pub(crate) const ECN: u8 = 0x80;
 
 impl VirtioNet {
     /// Its length in bytes.

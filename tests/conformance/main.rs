@@ -9,7 +9,7 @@ mod serial;
 mod strangers;
 mod suite;
 
-use pair::{Pair, ether, jumbo_ether, loopback, sealed, serial, shm, udp, udp6};
+use pair::{Pair, ether, jumbo_ether, loopback, sealed, sealed_ether, sealed_serial, serial, shm, udp, udp6};
 
 macro_rules! conformance {
     ($($name:ident => $make:expr;)*) => { $(
@@ -53,6 +53,8 @@ conformance! {
     plain_ether => ether();
     jumbo_ether => jumbo_ether();
     plain_serial => serial();
+    sealed_on_ether => sealed_ether();
+    sealed_on_serial => sealed_serial();
     traced_loopback => loopback().traced();
     traced_shm => shm().traced();
     traced_udp => udp().traced();
@@ -82,7 +84,7 @@ conformance! {
 /// Rows: MA-10, MN-7.
 #[test]
 fn one_suite_fits_every_carrier() {
-    let all: [fn() -> Pair; 6] = [loopback, shm, udp, sealed, ether, serial];
+    let all: [fn() -> Pair; 8] = [loopback, shm, udp, sealed, ether, sealed_ether, serial, sealed_serial];
     for make in all {
         suite::boundaries_and_order_are_kept(make());
         suite::counts_are_exact(make());

@@ -5,6 +5,7 @@ use fabric::{
     ether::Ether,
     loopback,
     middleware::{Fault, LINKTYPE_USER0, Pcap, Trace},
+    sealed::Sealed,
     serial::Serial,
     shm::{Joining, Listener, Offer, Progress, Session, Shm, connect},
     udp::Udp,
@@ -46,6 +47,16 @@ impl Pair {
     fn attach(mut self, at_a: Peer, at_b: Peer) -> Pair {
         self.a.carrier.attach(self.a.channel, at_a).unwrap();
         self.b.carrier.attach(self.b.channel, at_b).unwrap();
+        self
+    }
+
+    /// Each end with its keys.
+    fn keyed(mut self, keys: [Keys; 2]) -> Pair {
+        for (end, keys) in [&mut self.a, &mut self.b].into_iter().zip(keys) {
+            let (index, sealer) = (keys.index(), keys.sealers.into_iter().next().unwrap());
+            let amend = Amend::Keys { index, sealer, opener: Some(keys.opener), now: true };
+            end.carrier.amend(end.channel, amend).unwrap();
+        }
         self
     }
 
@@ -236,13 +247,27 @@ pub fn sealed() -> Pair {
     let (a, b) = (Udp::bind_sealed(address).unwrap(), Udp::bind_sealed(address).unwrap());
     let (at_a, at_b) = (a.local(), b.local());
     let keys = shake(at_a.into(), at_b.into());
-    let mut pair = Pair::new(a, b, false).attach(Peer::Address(at_b), Peer::Address(at_a));
-    for (end, keys) in [&mut pair.a, &mut pair.b].into_iter().zip(keys) {
-        let (index, sealer) = (keys.index(), keys.sealers.into_iter().next().unwrap());
-        let amend = Amend::Keys { index, sealer, opener: Some(keys.opener), now: true };
-        end.carrier.amend(end.channel, amend).unwrap();
-    }
+    Pair::new(a, b, false).attach(Peer::Address(at_b), Peer::Address(at_a)).keyed(keys)
+}
+
+/// Over raw Ethernet, sealed.
+pub fn sealed_ether() -> Pair {
+    let (net, [a, b]) = wired("1500");
+    let (a, b) = (ether_in(&a, "e0"), ether_in(&b, "e0"));
+    let (at_a, at_b) = (a.local(), b.local());
+    let keys = shake(at_a.octets().into(), at_b.octets().into());
+    let pair = Pair::new(Sealed::new(a), Sealed::new(b), false);
+    let mut pair = pair.attach(Peer::Ether(at_b), Peer::Ether(at_a)).keyed(keys);
+    pair.keep.push(Box::new(net));
     pair
+}
+
+/// Over a serial line, sealed.
+pub fn sealed_serial() -> Pair {
+    let (a, b) = pty();
+    let serial = |fd| Sealed::new(Serial::over(fd, 10_000).unwrap());
+    let keys = shake([1; 6].into(), [2; 6].into());
+    Pair::new(serial(a), serial(b), false).attach(Peer::Line, Peer::Line).keyed(keys)
 }
 
 /// The keys of both ends after a handshake.

@@ -43,6 +43,8 @@ pub struct Config {
     pub ethers: Vec<String>,
     /// The serial devices it has, with their speed where it is set.
     pub serials: Vec<(String, Option<u32>)>,
+    /// Everything on its Ethernets and serial lines is sealed.
+    pub sealed_media: bool,
     /// What seals UDP; without it UDP is in clear text.
     pub trust: Option<Trust>,
     /// MTU of the interface.
@@ -51,6 +53,8 @@ pub struct Config {
     pub mode: String,
     /// Addresses of the interface; `None` leaves the daemon's own (`10.77.x.y`, `fd4d::id`).
     pub addresses: Option<Vec<String>>,
+    /// Whether the interface stays when the daemon ends.
+    pub keep: bool,
     /// Whether there are stations behind the node.
     pub learn: bool,
     /// Heartbeat in milliseconds and how many may be missed.
@@ -61,8 +65,12 @@ pub struct Config {
     pub iop_image: Option<PathBuf>,
     /// Lines added to each I/O processor's table.
     pub iop_extra: String,
+    /// Lines put at the end of its segment's table as they are.
+    pub segment_extra: String,
     /// Lines put at the top of the file as they are.
     pub extra: String,
+    /// The user that it runs as; the harness's own, root, where there is none.
+    pub user: Option<u32>,
     /// The log level.
     pub log: String,
 }
@@ -81,16 +89,20 @@ impl Config {
             peers: Vec::new(),
             ethers: Vec::new(),
             serials: Vec::new(),
+            sealed_media: false,
             trust: None,
             mtu: 1500,
             mode: "tap".to_owned(),
             addresses: None,
+            keep: false,
             learn: false,
             heartbeat: None,
             iops: Vec::new(),
             iop_image: None,
             iop_extra: String::new(),
             extra: String::new(),
+            user: None,
+            segment_extra: String::new(),
             log: "info".to_owned(),
         }
     }
@@ -117,6 +129,12 @@ impl Config {
     /// Listens for UDP at `address:port`, sealed, and without shared memory.
     pub fn sealed(mut self, listen: &str, trust: Trust) -> Self {
         (self.listen, self.trust, self.shm) = (Some(listen.to_owned()), Some(trust), false);
+        self
+    }
+
+    /// With a key that seals its Ethernets and serial lines, and without shared memory.
+    pub fn sealing(mut self, trust: Trust) -> Self {
+        (self.trust, self.sealed_media, self.shm) = (Some(trust), true, false);
         self
     }
 
@@ -157,6 +175,18 @@ impl Config {
         self
     }
 
+    /// With TCP/IP in its own process, and these lines on its segment, such as `forward` and `expose`.
+    pub fn userspace(mut self, lines: &str) -> Self {
+        (self.mode, self.segment_extra) = ("smoltcp".to_owned(), lines.to_owned());
+        self
+    }
+
+    /// As this user, without any privilege.
+    pub fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
     /// With a run-time directory of its own: another host.
     pub fn run_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.run_dir = Some(dir.into());
@@ -167,6 +197,12 @@ impl Config {
     pub fn iop(mut self, name: &str, id: u32, image: &Path) -> Self {
         self.iops.push((name.to_owned(), id));
         self.iop_image = Some(image.to_owned());
+        self
+    }
+
+    /// Starts an I/O processor that is a process. All that a node starts are of one kind.
+    pub fn iop_process(mut self, name: &str, id: u32) -> Self {
+        self.iops.push((name.to_owned(), id));
         self
     }
 
@@ -201,7 +237,8 @@ impl Config {
         if let Some(dir) = &self.run_dir {
             line(format_args!("run_dir = {:?}", dir.display().to_string()));
         }
-        if !self.ethers.is_empty() || self.trust.is_none() && (self.listen.is_some() || !self.peers.is_empty()) {
+        let clear_ether = !self.ethers.is_empty() && !self.sealed_media;
+        if clear_ether || self.trust.is_none() && (self.listen.is_some() || !self.peers.is_empty()) {
             line(format_args!("insecure = true"));
         }
         line(format_args!("[shm]\nenable = {}", self.shm));
@@ -225,10 +262,10 @@ impl Config {
             line(format_args!("[[peer]]\naddress = {peer:?}"));
         }
         for interface in &self.ethers {
-            line(format_args!("[[ether]]\ninterface = {interface:?}"));
+            line(format_args!("[[ether]]\ninterface = {interface:?}\nsealed = {}", self.sealed_media));
         }
         for (device, speed) in &self.serials {
-            line(format_args!("[[serial]]\ndevice = {device:?}"));
+            line(format_args!("[[serial]]\ndevice = {device:?}\nsealed = {}", self.sealed_media));
             if let Some(speed) = speed {
                 line(format_args!("speed = {speed}"));
             }
@@ -237,13 +274,17 @@ impl Config {
             line(format_args!("[link]\nheartbeat_ms = {interval}\nmiss_limit = {misses}"));
         }
         for (name, id) in &self.iops {
-            let image = self.iop_image.as_deref().unwrap_or(Path::new("")).display().to_string();
-            line(format_args!("[[iop]]\nname = {name:?}\nid = {id}\nimage = {image:?}\n{}", self.iop_extra));
+            let kind = match &self.iop_image {
+                Some(image) => format!("image = {:?}", image.display().to_string()),
+                None => "kind = \"process\"".to_owned(),
+            };
+            line(format_args!("[[iop]]\nname = {name:?}\nid = {id}\n{kind}\n{}", self.iop_extra));
         }
         line(format_args!("[[segment]]\nname = \"lan\"\ninterface = {:?}\nmtu = {}", self.interface, self.mtu));
-        line(format_args!("mode = {:?}\nlearn = {}", self.mode, self.learn));
+        line(format_args!("mode = {:?}\nlearn = {}\nkeep = {}", self.mode, self.learn, self.keep));
         let own = || vec![format!("{}/16", self.ipv4()), format!("{}/64", self.ipv6())];
         line(format_args!("addresses = [{}]", quoted(&self.addresses.clone().unwrap_or_else(own))));
+        line(format_args!("{}", self.segment_extra));
         text
     }
 }

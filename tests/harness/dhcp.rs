@@ -20,12 +20,32 @@ impl DhcpServer {
     /// # Errors
     /// It does not start.
     pub fn start(net: &Net, space: &Netns, interface: &str, first: &str, last: &str) -> Result<Self> {
+        Self::serve(net, space, interface, (first, last), &[])
+    }
+
+    /// As [`DhcpServer::start`], and advertises itself as router of an IPv6 prefix (`fd77::`, 64 bits), of which the interface
+    /// has an address: hosts make their own from it.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_with_prefix(
+        net: &Net,
+        space: &Netns,
+        interface: &str,
+        (first, last): (&str, &str),
+        prefix: &str,
+    ) -> Result<Self> {
+        let advertised = format!("--dhcp-range={prefix},ra-only");
+        Self::serve(net, space, interface, (first, last), &["--enable-ra", &advertised])
+    }
+
+    fn serve(net: &Net, space: &Netns, interface: &str, (first, last): (&str, &str), besides: &[&str]) -> Result<Self> {
         let dir = net.subdir("dhcp")?;
         let leases = format!("--dhcp-leasefile={}", dir.join("leases").display());
         let (on, range) = (format!("--interface={interface}"), format!("--dhcp-range={first},{last},255.255.0.0,2m"));
         let fixed = ["--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--bind-interfaces", "--no-ping"];
         let more = ["--dhcp-authoritative", "--pid-file=", "--user=root", "--log-facility=-", &on, &range, &leases];
-        let mut process = space.spawn("dnsmasq", &[fixed.as_slice(), &more].concat())?;
+        let mut process = space.spawn("dnsmasq", &[fixed.as_slice(), &more, besides].concat())?;
         eventually(SOON, "dnsmasq listening", || {
             if !process.is_running() {
                 return Err(Error::unexpected(format!("dnsmasq ended: {}", process.output()?.stderr)));

@@ -1,8 +1,8 @@
 //! The test harness: network namespaces, cables and bridges between them, and `minet` nodes inside.
 //!
 //! Everything made here belongs to this process and goes with it: on drop (a panic too), on SIGINT, SIGTERM and
-//! SIGHUP, and after a SIGKILL at the next start of any process that uses the harness. Every command's exit status is
-//! checked. Nothing waits by sleeping: [`eventually`] looks until it sees.
+//! SIGHUP, and after a SIGKILL by a guard, or at the next start of any process that uses the harness. Every command's exit
+//! status is checked. Nothing waits by sleeping: [`eventually`] looks until it sees.
 //!
 //! It drives the command `minet` from outside and knows no other room, so `xtask` uses it as well as the tests.
 //!
@@ -21,6 +21,7 @@
 mod config;
 mod dhcp;
 mod error;
+mod guard;
 mod iperf;
 mod multicast;
 mod netns;
@@ -40,10 +41,10 @@ pub use error::{Error, Result};
 pub use iperf::{Iperf, IperfReport};
 pub use multicast::Listener;
 pub use netns::{Netns, Traffic};
-pub use node::{Node, minet_binary};
-pub use owner::{Net, clean_leftovers, undisturbed};
+pub use node::{Node, minet_binary, xtask_binary};
+pub use owner::{Net, clean_leftovers, clean_up_on_signals, left_behind, left_by, undisturbed};
 pub use ping::{Ping, PingReport};
-pub use process::{Output, Process, children, command_line, run, run_for};
+pub use process::{OWNER, Output, Process, children, command_line, run, run_for};
 pub use ssh::Sshd;
 pub use underlay::{bridge, cable};
 pub use usage::{exact_processor_seconds, processor_seconds, proportional_kib};

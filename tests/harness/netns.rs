@@ -38,6 +38,14 @@ pub struct Traffic {
     pub tx_packets: u64,
     /// Bytes of them.
     pub tx_bytes: u64,
+    /// Packets dropped on the way in.
+    pub rx_dropped: u64,
+    /// Bad packets on the way in.
+    pub rx_errors: u64,
+    /// Packets dropped on the way out.
+    pub tx_dropped: u64,
+    /// Packets that could not be sent.
+    pub tx_errors: u64,
 }
 
 impl Netns {
@@ -158,6 +166,16 @@ impl Netns {
         state.map(str::to_owned).ok_or_else(|| Error::unexpected(format!("no state in {links}")))
     }
 
+    /// The addresses of an interface that others reach it at (scope global) and that are checked, without prefix length.
+    ///
+    /// # Errors
+    /// There is no such interface.
+    pub fn addresses(&self, interface: &str) -> Result<Vec<String>> {
+        let said = self.ip_json(&["address", "show", "dev", interface, "scope", "global", "-tentative"])?;
+        let rows = said.as_array().into_iter().flatten().filter_map(|row| row["addr_info"].as_array()).flatten();
+        Ok(rows.filter_map(|row| row["local"].as_str().map(str::to_owned)).collect())
+    }
+
     /// The counters of an interface.
     ///
     /// # Errors
@@ -173,6 +191,10 @@ impl Netns {
             rx_bytes: count("rx", "bytes")?,
             tx_packets: count("tx", "packets")?,
             tx_bytes: count("tx", "bytes")?,
+            rx_dropped: count("rx", "dropped")?,
+            rx_errors: count("rx", "errors")?,
+            tx_dropped: count("tx", "dropped")?,
+            tx_errors: count("tx", "errors")?,
         })
     }
 

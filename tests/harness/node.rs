@@ -33,13 +33,25 @@ pub fn minet_binary() -> Result<PathBuf> {
         let wrong = || Error::unexpected(format!("MINET_BIN is {}, which is no file", path.display()));
         return if path.is_file() { Ok(path) } else { Err(wrong()) };
     }
+    let missing = "there is no binary `minet`: build it (`cargo build -p minet-node`) or set MINET_BIN";
+    built("minet")?.ok_or_else(|| Error::unexpected(missing))
+}
+
+/// The project's own tasks, as `cargo xtask` built them.
+///
+/// # Errors
+/// There are none.
+pub fn xtask_binary() -> Result<PathBuf> {
+    built("xtask")?.ok_or_else(|| Error::unexpected("there is no binary `xtask`: build it (`cargo build -p xtask`)"))
+}
+
+/// A program of the workspace.
+fn built(program: &str) -> Result<Option<PathBuf>> {
     let own = env::current_exe().map_err(Error::io("find the running program"))?;
     // target/debug/deps/test-0123 and target/debug/xtask: look beside it, above it, and in the other profile.
     let above = own.ancestors().skip(1).take(3);
-    let places = above.flat_map(|dir| ["minet", "debug/minet", "release/minet"].map(|name| dir.join(name)));
-    places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        Error::unexpected("there is no binary `minet`: build it (`cargo build -p minet-node`) or set MINET_BIN")
-    })
+    let mut places = above.flat_map(|dir| ["", "debug", "release"].map(|part| dir.join(part).join(program)));
+    Ok(places.find(|path| path.is_file()))
 }
 
 impl Node {
@@ -69,7 +81,16 @@ impl Node {
     }
 
     fn run(minet: &Path, space: &Netns, config: &Config, file: &Path, log: &Path) -> Result<Process> {
-        let mut command = space.command(minet, &["run", "--log", &config.log, "--config"]);
+        let own = minet.display().to_string();
+        let user = config.user.map(|user| user.to_string());
+        let user = user.as_deref().map(|user| ["--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all"]);
+        let words = [&user.as_ref().map_or(&[][..], |user| user)[..], &[&own, "run", "--log", &config.log, "--config"]];
+        let words = words.concat();
+        let (program, args) = match user {
+            Some(_) => ("setpriv", &words[..]),
+            None => (&*own, words.get(1..).unwrap_or_default()),
+        };
+        let mut command = space.command(program, args);
         command.arg(file);
         Process::spawn_logged(command, log)
     }
@@ -159,6 +180,9 @@ impl Node {
             if up != count {
                 return Err(Error::unexpected(format!("{up} are up in {said}")));
             }
+            if self.config.mode == "smoltcp" {
+                return Ok(Some(()));
+            }
             // A carrier that has just come is taken up by the kernel with a delay; until then it drops what is sent.
             let state = self.space.operational_state(&self.config.interface)?;
             let told = || Error::unexpected(format!("{} is {state}", self.config.interface));
@@ -217,6 +241,10 @@ impl Node {
             rx_bytes: count("rx_bytes")?,
             tx_packets: count("tx_packets")?,
             tx_bytes: count("tx_bytes")?,
+            rx_dropped: count("rx_dropped")?,
+            rx_errors: count("rx_errors")?,
+            tx_dropped: count("tx_dropped")?,
+            tx_errors: count("tx_errors")?,
         })
     }
 

@@ -1,5 +1,8 @@
 //! Who owns what: one directory and one name prefix a process, removed by its owner or by the next process.
 //!
+//! Whatever ends the process, nothing of it stays: it removes what it made itself, also at a signal; a guard
+//! does it when it is killed; and whoever starts next does it, should the guard be dead too.
+//!
 //! ```text
 //! /run/minet-tests                held (flock) while a process starts or ends; gone when nobody uses it
 //! /run/minet-tests/mn<pid>/alive  held (flock) while the process lives; the kernel lets go when it dies
@@ -7,7 +10,7 @@
 //! mn<pid>-<n>-<name>              a namespace of that net
 //! ```
 
-use crate::{Error, Netns, Result, minet_binary, netns};
+use crate::{Error, Netns, Result, children, guard, minet_binary, netns, process};
 use rustix::fs::{FlockOperation, flock};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
@@ -19,7 +22,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
 };
@@ -29,6 +32,12 @@ const ALIVE: &str = "alive";
 
 /// Held while a process or namespace is made; taken for ever by the last clean-up.
 static GATE: Mutex<()> = Mutex::new(());
+
+/// A signal came: nothing new is begun, only the clean-up still has to do.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// What must not be cut short now.
+static AT_WORK: Mutex<Option<String>> = Mutex::new(None);
 
 /// Held by a [`Net`]: tests that watch times do not run beside each other.
 static TURN: Mutex<()> = Mutex::new(());
@@ -58,6 +67,7 @@ impl Net {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         clean_up_on_signals()?;
         let owner = Owner::start()?;
+        guard::start(ROOT, &own_name())?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = own_dir().join(number.to_string());
         make_dir(&dir)?;
@@ -127,15 +137,63 @@ pub fn clean_leftovers() -> Result<()> {
     Ok(())
 }
 
-/// Runs something that must not be cut short by a signal (a package installation): clean-up waits for it.
-pub fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
-    let _gate = hold();
-    work()
+/// Runs something that must not be cut short by a signal (a package installation): clean-up waits for it, and says so.
+/// Once a signal came it is not begun any more.
+pub fn undisturbed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let gate = hold();
+    *at_work() = Some(what.to_owned());
+    let done = work();
+    *at_work() = None;
+    drop(gate);
+    // A signal that came meanwhile ends the process; nothing is begun, and no other end comes before it.
+    drop(hold());
+    done
+}
+
+/// What this process left behind, a line each, as [`left_by`], and the children it still has.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn left_behind() -> Result<Vec<String>> {
+    let mut left = left_by(std::process::id())?;
+    left.extend(children()?.into_iter().map(|child| format!("child {child}")));
+    Ok(left)
+}
+
+/// What a process that uses the harness left behind, a line each: namespaces, its directory, processes that it or those
+/// have started. Nothing, when all of its nets are gone.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn left_by(pid: u32) -> Result<Vec<String>> {
+    let owner = name_of(pid);
+    let spaces = netns::list()?.into_iter().filter(|name| owner_of(name).as_ref() == Some(&owner));
+    let mut left: Vec<String> = spaces.map(|name| format!("namespace {name}")).collect();
+    let dir = Path::new(ROOT).join(&owner);
+    left.extend(dir.exists().then(|| format!("directory {}", dir.display())));
+    left.extend(process::descendants(&owner)?.into_iter().map(|process| format!("process {process}")));
+    Ok(left)
 }
 
 /// Nothing is made while the last clean-up runs.
 pub(crate) fn hold() -> MutexGuard<'static, ()> {
+    let gate = lock_gate();
+    if ENDING.load(Ordering::Relaxed) {
+        // The clean-up wants it, and ends the process.
+        drop(gate);
+        loop {
+            thread::park();
+        }
+    }
+    gate
+}
+
+fn lock_gate() -> MutexGuard<'static, ()> {
     GATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn at_work() -> MutexGuard<'static, Option<String>> {
+    AT_WORK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Owner {
@@ -164,8 +222,13 @@ impl Drop for Owner {
     }
 }
 
-fn own_name() -> String {
-    format!("mn{}", std::process::id())
+/// How this process calls what it makes.
+pub(crate) fn own_name() -> String {
+    name_of(std::process::id())
+}
+
+fn name_of(pid: u32) -> String {
+    format!("mn{pid}")
 }
 
 fn own_dir() -> PathBuf {
@@ -218,8 +281,12 @@ fn is_owner(name: &str) -> bool {
     name.strip_prefix("mn").is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// From the first use on, a signal that ends the process removes what it made.
-fn clean_up_on_signals() -> Result<()> {
+/// From now on a signal that ends the process (SIGHUP, SIGINT, SIGQUIT, SIGTERM) removes what it made, and waits for what is
+/// [`undisturbed`]. [`Net::new`] does it too.
+///
+/// # Errors
+/// The system refuses.
+pub fn clean_up_on_signals() -> Result<()> {
     static DONE: Mutex<bool> = Mutex::new(false);
     let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
     if *done {
@@ -228,7 +295,11 @@ fn clean_up_on_signals() -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(Error::io("handle signals"))?;
     let watch = move || {
         if let Some(signal) = signals.forever().next() {
-            let _gate = hold();
+            ENDING.store(true, Ordering::Relaxed);
+            if let Some(what) = at_work().as_ref() {
+                eprintln!("\n{what} is at work and not cut short; this ends when it has");
+            }
+            let _gate = lock_gate();
             netns::remove_all(&format!("{}-", own_name()));
             let _alone = lock_root();
             let _ = fs::remove_dir_all(own_dir());

@@ -1,6 +1,6 @@
 //! Child processes that end with their handle, and commands whose status is checked.
 
-use crate::{Error, Result, owner, sys};
+use crate::{Error, Result, guard, owner, sys};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -16,6 +16,9 @@ use std::{
 
 /// How long a command may take when the caller says nothing.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// In the environment of every process started here, and of what that starts: whose it is.
+pub const OWNER: &str = "MINET_TESTS_OWNER";
 
 /// What a command said.
 #[derive(Clone, Debug)]
@@ -56,19 +59,39 @@ pub fn command_line(command: &Command) -> String {
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-/// The processes that this one has started and that still run, a line each.
+/// The processes that this one has started and that still run, a line each; its guard is not one of them.
 ///
 /// # Errors
 /// `/proc` cannot be read.
 pub fn children() -> Result<Vec<String>> {
     let own = std::process::id().to_string();
+    let guard = guard::id().map(|id| id.to_string());
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").map_err(Error::io("read /proc"))?.flatten() {
+        if guard.is_some() && entry.file_name().to_str() == guard.as_deref() {
+            continue;
+        }
         // One that has ended meanwhile is none.
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
         let after_name = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
         if after_name.split_whitespace().nth(1) == Some(&own) {
             found.push(stat.chars().take_while(|c| *c != ')').chain([')']).collect());
+        }
+    }
+    Ok(found)
+}
+
+/// The processes that an owner's processes have started and that still run, at any depth, a line each.
+pub(crate) fn descendants(owner: &str) -> Result<Vec<String>> {
+    let (mark, own) = (format!("{OWNER}={owner}"), std::process::id().to_string());
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(Error::io("read /proc"))?.flatten() {
+        let Some(pid) = entry.file_name().to_str().map(str::to_owned).filter(|pid| *pid != own) else { continue };
+        // One that has ended meanwhile, or is nobody's any more, has none.
+        let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
+        if environment.split(|byte| *byte == 0).any(|word| word == mark.as_bytes()) {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            found.push(format!("{pid} {}", String::from_utf8_lossy(&line).replace('\0', " ")));
         }
     }
     Ok(found)
@@ -194,6 +217,7 @@ impl Process {
 
     fn begin(mut command: Command, stdout: Option<File>, stderr: Option<File>) -> Result<Self> {
         let line = command_line(&command);
+        command.env(OWNER, owner::own_name());
         sys::die_with_parent(&mut command);
         let _still_alive = owner::hold();
         let child = command.spawn().map_err(Error::io(format!("start `{line}`")))?;

@@ -66,6 +66,32 @@ impl Sshd {
         client.run("ssh", &args)
     }
 
+    /// Runs a command on the server's side through an address and a port that lead to it.
+    ///
+    /// # Errors
+    /// The login or the command fails.
+    pub fn run_through(&self, client: &Netns, (address, port): (&str, u16), command: &str) -> Result<Output> {
+        let mut args = self.options_through(port, "-p");
+        args.extend([format!("root@{address}").into(), command.into()]);
+        client.run("ssh", &args)
+    }
+
+    /// Copies a file through an address and a port that lead to the server.
+    ///
+    /// # Errors
+    /// The copy fails.
+    pub fn copy_through(&self, client: &Netns, (address, port): (&str, u16), from: &Path, to: &Path) -> Result<Output> {
+        let mut args = self.options_through(port, "-P");
+        args.extend([from.into(), format!("root@{address}:{}", to.display()).into()]);
+        client.run("scp", &args)
+    }
+
+    fn options_through(&self, port: u16, flag: &str) -> Vec<std::ffi::OsString> {
+        let alias = format!("HostKeyAlias={}", self.address);
+        let own = [flag.to_owned(), port.to_string(), "-o".to_owned(), alias];
+        self.options().into_iter().chain(own.map(Into::into)).collect()
+    }
+
     /// Copies a file to a path on the server's side with `scp`.
     ///
     /// # Errors

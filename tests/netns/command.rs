@@ -33,9 +33,22 @@ fn every_question_has_an_answer_for_people_and_programs() -> Result<()> {
     assert_eq!((&ping["node"], &ping["sent"], &ping["received"]), (&"b".into(), &Value::from(3), &Value::from(3)));
     assert!(ping["avg_us"].as_f64().is_some_and(|us| us > 0.0));
 
-    for verb in ["status", "nodes", "links", "ports", "stats"] {
+    // For people: a heading, and under it a row with these words.
+    for (verb, heading, row) in [
+        ("status", "INTERFACE SEGMENT CARRIER MTU MAC ADDRESSES", "minet0 lan up 1500 02:4d:00:00:00:01 10.77.0.1"),
+        ("nodes", "ID NAME STATE HOPS VIA CARRIER RTT MTU MAC ADDRESSES", "2 b up 1 - udp"),
+        ("links", "ID PEER CARRIER ADDRESS STATE PRIO RTT SINCE REASON", "b udp 10.99.0.2:7400 up* 30"),
+        ("ports", "NODE ID PORT FRAME", "b 2 minet/lan 1514"),
+        ("stats", "CARRIER SENT BYTES RECEIVED BYTES FAILED MALFORMED DOORBELLS CALLS", "udp "),
+        ("events", "UTC EVENT WHAT", ""),
+    ] {
         let said = run(a.command(&[verb]))?.stdout;
-        assert!(said.contains('a') && !said.contains('{'), "{verb} for people: {said}");
+        let lines: Vec<String> =
+            said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let at = lines.iter().position(|line| line == heading);
+        let below = lines.get(at.unwrap_or_else(|| panic!("{verb} has no {heading:?}: {said}")) + 1..).unwrap();
+        assert!(below.iter().any(|line| line.contains(row)), "{verb} has no row {row:?}: {said}");
+        assert!(!said.contains('{'), "{verb} for people: {said}");
     }
     assert!(a.log()?.to_lowercase().contains("clear"), "the log says that UDP is in clear text: {}", a.log()?);
     Ok(())
@@ -74,15 +87,42 @@ fn version_completion_and_manual_are_made() -> Result<()> {
         command.args(args);
         run(command).map(|output| output.stdout)
     };
-    assert!(said(&["version"])?.contains("0."));
-    assert!(serde_json::from_str::<Value>(&said(&["version", "--json"])?).unwrap().is_object());
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(said(&["completion", shell])?.contains("minet"));
+    let version: Value = serde_json::from_str(&said(&["version", "--json"])?).unwrap();
+    let (wire, control) = (version["wire"].as_u64().unwrap(), version["control"].as_u64().unwrap());
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    let told = format!("minet {} (wire format {wire}, control protocol {control})\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(said(&["version"])?, told);
+    let options = ["follow", "watch", "check", "no-relay"];
+    for (shell, begins, option) in
+        [("bash", "_minet() {", "--"), ("zsh", "#compdef minet", "--"), ("fish", "complete -c minet", "-l ")]
+    {
+        let script = said(&["completion", shell])?;
+        assert!(script.contains(begins), "{shell}");
+        for name in options {
+            assert!(script.contains(&format!("{option}{name}")), "{shell} knows no {name}");
+        }
     }
+    let file = net.dir().join("completion.bash");
+    fs::write(&file, said(&["completion", "bash"])?).unwrap();
+    let mut bash = Command::new("bash");
+    run({
+        bash.arg("-n").arg(&file);
+        bash
+    })?;
     let dir = net.subdir("man")?;
     said(&["man", &dir.display().to_string()])?;
-    let pages = fs::read_dir(&dir).unwrap().count();
-    assert!(pages >= 9, "{pages} pages");
+    let verbs = ["run", "status", "nodes", "links", "events", "ports", "stats", "ping", "version", "completion", "man"];
+    for verb in verbs {
+        let page = fs::read_to_string(dir.join(format!("minet-{verb}.1"))).unwrap_or_else(|e| panic!("{verb}: {e}"));
+        assert!(page.contains(".TH ") && page.contains(".SH SYNOPSIS"), "{page}");
+    }
+    for (verb, option) in
+        [("events", "follow"), ("stats", "watch"), ("run", "check"), ("run", "learn"), ("ping", "timeout")]
+    {
+        let page = fs::read_to_string(dir.join(format!("minet-{verb}.1"))).unwrap();
+        assert!(page.contains(&format!("\\-\\-{option}")), "{verb} has no {option}: {page}");
+    }
+    assert!(fs::read_to_string(dir.join("minet.1")).unwrap().contains("minet\\-run"));
     Ok(())
 }
 

@@ -1,14 +1,16 @@
 //! Our counters and the kernel's.
 
-use crate::topology::{mesh, udp_pair};
-use minet_tests::{Error, Iperf, Net, Node, Ping, Result, SOON, eventually};
-use std::time::Duration;
+use crate::topology::{joined, mesh, udp_pair};
+use minet_tests::{Error, Iperf, Net, Node, Ping, Result, SOON, Traffic, eventually};
+use rustix::process::Signal;
+use std::{net::UdpSocket, time::Duration};
 
-fn equal(node: &Node) -> Result<()> {
+/// Packets, bytes, drops and errors of both ways, equal once nothing is under way.
+fn equal(node: &Node) -> Result<Traffic> {
     eventually(SOON, &format!("equal counters at {}", node.name()), || {
         let (ours, kernel) = (node.traffic()?, node.space().traffic("minet0")?);
         let told = || Error::unexpected(format!("ours {ours:?}, kernel {kernel:?}"));
-        if ours == kernel { Ok(Some(())) } else { Err(told()) }
+        if ours == kernel { Ok(Some(ours)) } else { Err(told()) }
     })
 }
 
@@ -27,7 +29,7 @@ fn counters_equal_those_of_the_kernel() -> Result<()> {
         run.run(a.space())?;
         run.clone().with(&["-R"]).run(a.space())?;
         run.udp(64, "10M").run(a.space())?;
-        nodes.iter().try_for_each(equal)?;
+        nodes.iter().try_for_each(|node| equal(node).map(drop))?;
         if udp {
             let (merged, foretold) = (b.count("counters/merged-parts")?, b.count("counters/foretold")?);
             assert!(foretold > merged / 2 && foretold < merged, "{foretold} of {merged} parts were not parsed");
@@ -35,5 +37,55 @@ fn counters_equal_those_of_the_kernel() -> Result<()> {
         let kernel = b.space().traffic("minet0")?;
         assert!(kernel.rx_packets > 1000 && kernel.tx_packets > 1000, "{kernel:?}");
     }
+    Ok(())
+}
+
+/// Frames that the kernel drops before it gives them to us, the daemon being stopped, and frames that it does not take from us,
+/// its interface being down: both are told as the kernel counts them. What it did not take we counted ourselves, too.
+///
+/// Rows: MN-12.
+#[test]
+fn drops_equal_those_of_the_kernel() -> Result<()> {
+    let net = Net::new()?;
+    let nodes = mesh(&net, 2)?;
+    let (a, b) = (&nodes[0], &nodes[1]);
+    let (at_a, at_b) = (equal(a)?, equal(b)?);
+    let target = format!("{}:9", b.config().ipv4());
+
+    // The kernel knows the neighbour: nobody answers for it in a moment.
+    Ping::new(&b.config().ipv4(), 1).one_by_one(a.space())?;
+    a.signal(Signal::STOP);
+    let sent = a.space().inside(|| {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        // More than its queue holds; one that finds no room is no error of the socket's.
+        (0..20_000).try_for_each(|_| socket.send_to(&[0; 100], &target).map(drop))
+    });
+    a.signal(Signal::CONT);
+    sent?;
+    let after = equal(a)?;
+    assert!(after.tx_dropped > at_a.tx_dropped + 1000, "{after:?}");
+    assert_eq!((after.tx_errors, after.rx_errors, after.rx_dropped), (0, 0, at_a.rx_dropped), "{after:?}");
+
+    let nodes = joined(nodes)?;
+    let (a, b) = (&nodes[0], &nodes[1]);
+    let refused = b.count("drops/interface")?;
+    b.space().ip(&["link", "set", "minet0", "down"])?;
+    // They know its address without asking, and it does not answer.
+    let neighbour = ["neigh", "replace", &b.config().ipv4(), "lladdr", &b.config().mac(), "dev", "minet0"];
+    a.space().ip(&neighbour)?;
+    assert!(
+        Ping::new(&b.config().ipv4(), 50).every(Duration::from_millis(5)).with(&["-W", "1"]).run(a.space()).is_err()
+    );
+    let after = eventually(SOON, "frames that were not taken", || {
+        let (now, refused) = (equal(b)?, b.count("drops/interface")? - refused);
+        let told = || Error::unexpected(format!("{now:?}, and {refused} that we counted"));
+        if now.rx_dropped - at_b.rx_dropped == refused && refused >= 50 { Ok(Some(now)) } else { Err(told()) }
+    })?;
+    assert_eq!((after.rx_errors, after.tx_errors), (0, 0), "{after:?}");
+    let shown = minet_tests::run(b.command(&["stats"]))?.stdout;
+    assert!(
+        shown.contains(&format!("dropped by the kernel on the way in: {}, with errors: 0", after.rx_dropped)),
+        "{shown}"
+    );
     Ok(())
 }

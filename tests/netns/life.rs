@@ -2,6 +2,7 @@
 
 use crate::topology::{joined, mesh, udp_configs, udp_spaces};
 use minet_tests::{Config, Error, Net, Node, Ping, PingReport, Result, SOON, eventually};
+use rustix::process::Signal;
 use std::{
     fs,
     os::unix::fs::FileTypeExt,
@@ -64,6 +65,32 @@ fn a_clean_stop_leaves_nothing() -> Result<()> {
     Ok(())
 }
 
+/// A terminal that goes away ends it in order, as SIGTERM does; under `nohup` it runs on.
+#[test]
+fn a_hang_up_is_a_clean_stop_unless_it_is_ignored() -> Result<()> {
+    let net = Net::new()?;
+    let space = net.space("a")?;
+    let run_dir = net.subdir("run")?;
+    let minet = net.minet()?.display().to_string();
+    let run = [&*minet, "run", "--name", "a", "--run-dir", &run_dir.display().to_string()].map(str::to_owned);
+    for ignored in [false, true] {
+        let words = [if ignored { vec!["nohup".to_owned()] } else { vec![] }, run.to_vec()].concat();
+        let mut process = space.spawn(&words[0], &words[1..])?;
+        eventually(SOON, "its readiness", || Ok(process.output()?.stderr.contains("is ready").then_some(())))?;
+        process.signal(Signal::HUP);
+        if ignored {
+            let mut status = std::process::Command::new(&minet);
+            status.args(["status", "--run-dir"]).arg(&run_dir);
+            minet_tests::run(status)?;
+            process.signal(Signal::TERM);
+        }
+        let status = process.wait(SOON)?;
+        assert!(status.is_some_and(|status| status.success()), "{status:?} {}", process.output()?.stderr);
+        assert!(sockets(&run_dir.join("default"))?.is_empty() && space.flags("minet0").is_err());
+    }
+    Ok(())
+}
+
 /// Rows: MA-13.
 #[test]
 fn nodes_join_and_leave_without_loss_between_others() -> Result<()> {
@@ -104,9 +131,9 @@ fn a_peer_that_hangs_is_found_and_found_again() -> Result<()> {
     let (left, right) = udp_spaces(&net)?;
     let [a, b] = udp_configs(|config| config.heartbeat(100, 4));
     let nodes = joined(vec![Node::start(&net, &left, a)?, Node::start(&net, &right, b)?])?;
-    nodes[1].signal(rustix::process::Signal::STOP);
+    nodes[1].signal(Signal::STOP);
     nodes[0].wait_state("b", "down", SOON)?;
-    nodes[1].signal(rustix::process::Signal::CONT);
+    nodes[1].signal(Signal::CONT);
     let nodes = joined(nodes)?;
     assert_eq!(Ping::new("10.77.0.2", 3).one_by_one(nodes[0].space())?.received, 3);
     Ok(())

@@ -109,7 +109,7 @@ fn answers(nodes: &[Node], what: &str) -> Result<()> {
     eventually(SOON, what, again).map(drop).map_err(told)
 }
 
-fn down(node: &Node, kind: &str) -> Result<()> {
+pub fn down(node: &Node, kind: &str) -> Result<()> {
     eventually(SOON, "no live link", || {
         let live = links_of(node, kind)?.iter().any(|link| link["state"] == "up");
         Ok((!live).then_some(()))
@@ -158,27 +158,27 @@ fn an_interface_that_comes_later_is_waited_for() -> Result<()> {
 }
 
 /// A serial line: two ptys that `socat` joins. Their names stay when it is started again.
-struct Wire {
+pub struct Wire {
     socat: Option<Process>,
-    ends: [String; 2],
+    pub ends: [String; 2],
     space: Netns,
 }
 
 impl Wire {
-    fn new(net: &Net, space: &Netns) -> Result<Wire> {
+    pub fn new(net: &Net, space: &Netns) -> Result<Wire> {
         let ends = ["tty-a", "tty-b"].map(|name| net.dir().join(name).display().to_string());
         let mut wire = Wire { socat: None, ends, space: space.clone() };
         wire.plug()?;
         Ok(wire)
     }
 
-    fn plug(&mut self) -> Result<()> {
+    pub fn plug(&mut self) -> Result<()> {
         let pty = |path: &String| format!("pty,raw,echo=0,link={path}");
         self.socat = Some(self.space.spawn("socat", &[pty(&self.ends[0]), pty(&self.ends[1])])?);
         eventually(SOON, "two ptys", || Ok(self.ends.iter().all(|end| Path::new(end).exists()).then_some(())))
     }
 
-    fn unplug(&mut self) {
+    pub fn unplug(&mut self) {
         self.socat = None;
     }
 }

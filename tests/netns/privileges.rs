@@ -105,5 +105,69 @@ fn another_user_may_not_ask() -> Result<()> {
         }
     }
     assert_eq!(a.ask(&["status"])?["node"]["name"], "a", "root is answered");
+    // A stranger cannot fill the log.
+    let log = a.log()?;
+    for door in ["control socket: user 65534", "guests: user 65534"] {
+        let lines = log.lines().filter(|line| line.contains(door)).count();
+        assert!((1..=5).contains(&lines), "{lines} lines of {door:?}: {log}");
+    }
+    Ok(())
+}
+
+/// Every thread of a node without I/O processors has the filter; one with them has not.
+#[test]
+fn system_calls_are_restricted() -> Result<()> {
+    let net = Net::new()?;
+    let nodes = mesh(&net, 2)?;
+    for node in &nodes {
+        assert_eq!(of_threads(node, "Seccomp"), ["2".to_owned()].into());
+    }
+    nodes[0].space().run("ping", &["-c", "3", "-W", "5", "10.77.0.2"])?;
+    let told = minet_tests::run(nodes[0].command(&["iop", "add", "io1", "--image", "/none"]));
+    assert!(told.map(drop).unwrap_err().to_string().contains("seccomp = false"));
+    let mut config = Config::new("c", 3);
+    config.extra = "seccomp = false".to_owned();
+    let other = Node::start(&net, &net.space("c")?, config)?;
+    assert_eq!(of_threads(&other, "Seccomp"), ["0".to_owned()].into());
+    Ok(())
+}
+
+/// Started by root, it is that user after its start, with what it needs of root's capabilities, and works.
+#[test]
+fn a_daemon_may_be_another_user() -> Result<()> {
+    let net = Net::new()?;
+    fs::set_permissions(net.dir(), Permissions::from_mode(0o755)).unwrap();
+    let home = net.dir().join("home");
+    fs::create_dir(&home).unwrap();
+    chown(&home, Some(65534), Some(65534)).unwrap();
+    let config = |name, id| {
+        let mut config = Config::new(name, id).run_dir(home.join("run"));
+        config.extra = format!("user = {NOBODY:?}");
+        config
+    };
+    let mut nodes = joined(vec![
+        Node::start(&net, &net.space("a")?, config("a", 1))?,
+        Node::start(&net, &net.space("b")?, config("b", 2))?,
+    ])?;
+    for node in &nodes {
+        for row in ["Uid", "Gid"] {
+            assert_eq!(of_threads(node, row), [[NOBODY; 4].join("\t")].into(), "{row}");
+        }
+        assert_eq!(of_threads(node, "Groups"), [String::new()].into());
+        assert_keeps(node, NET_ADMIN);
+    }
+    nodes[0].space().run("ping", &["-c", "3", "-W", "5", "10.77.0.2"])?;
+    nodes[1].kill();
+    nodes[1].relaunch()?;
+    nodes[1].wait_ready()?;
+    nodes.iter().try_for_each(|node| node.wait_members(2, minet_tests::SOON))?;
+    for node in &mut nodes {
+        node.stop()?;
+        assert!(!node.control().exists() && node.space().flags("minet0").is_err(), "nothing is left behind");
+    }
+    let mut wrong = config("c", 3);
+    wrong.extra = "user = \"no-such-user\"".to_owned();
+    let told = Node::start(&net, &net.space("c")?, wrong).map(drop).unwrap_err().to_string();
+    assert!(told.contains("there is no user `no-such-user`"), "{told}");
     Ok(())
 }

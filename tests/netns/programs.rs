@@ -1,6 +1,6 @@
 //! Programs that know nothing of MINET.
 
-use crate::topology::mesh;
+use crate::topology::{mesh, mesh_of};
 use minet_tests::{DhcpServer, Error, Iperf, Net, Ping, Result, SOON, Sshd, eventually};
 use std::fs;
 
@@ -62,8 +62,50 @@ fn network_tools_work() -> Result<()> {
     let said = capture.finish(SOON)?.stdout;
     assert!(said.contains(&format!("{} > {}", a.config().mac(), b.config().mac())), "{said}");
 
-    let server = DhcpServer::start(&net, b.space(), "minet0", "10.77.200.10", "10.77.200.20")?;
-    let address = server.lease(a.space(), "minet0")?;
-    assert_eq!(Ping::new(&address, 2).one_by_one(b.space())?.received, 2);
+    Ok(())
+}
+
+/// Three nodes without an address of their own; `b` has a DHCP server, and is the router that tells of an IPv6 prefix.
+///
+/// Rows: MN-4.
+#[test]
+fn nodes_have_their_addresses_from_a_server_on_another_node() -> Result<()> {
+    let net = Net::new()?;
+    let nodes = mesh_of(&net, 4, |config| match &*config.name {
+        "b" => config.addresses(&["10.77.0.2/16", "fd77::2/64"]),
+        _ => config.addresses(&[]),
+    })?;
+    let (b, clients) = (&nodes[1], [&nodes[0], &nodes[2], &nodes[3]]);
+    let leases = ("10.77.200.10", "10.77.200.20");
+    let server = DhcpServer::start_with_prefix(&net, b.space(), "minet0", leases, "fd77::")?;
+    let mut addresses: Vec<String> = Vec::new();
+    for client in clients {
+        let leased = server.lease(client.space(), "minet0")?;
+        assert!(leased.starts_with("10.77.200.") && !addresses.contains(&leased), "{leased} after {addresses:?}");
+        let made = eventually(2 * SOON, "an address of the prefix", || {
+            let all = client.space().addresses("minet0")?;
+            Ok(all.into_iter().find(|address| address.starts_with("fd77:")))
+        })?;
+        assert!(!addresses.contains(&made), "{made}");
+        addresses.extend([leased, made]);
+    }
+    let (mut all, expected) = (addresses.clone(), clients.len() * 2);
+    all.extend([b.config().ipv4(), "fd77::2".to_owned()]);
+    assert_eq!(addresses.len(), expected);
+    for node in &nodes {
+        for address in &all {
+            Ping::new(address, 2).one_by_one(node.space()).map_err(|error| node.with_log(error.to_string()))?;
+        }
+    }
+    // The fabric knows who has which, and answers for them.
+    for (n, client) in clients.iter().enumerate() {
+        let wanted = &addresses[2 * n..2 * n + 2];
+        eventually(SOON, "the addresses in the table of members", || {
+            let row = b.member(client.name())?;
+            let known =
+                wanted.iter().all(|address| row["addresses"].as_array().unwrap().contains(&address.as_str().into()));
+            if known { Ok(Some(())) } else { Err(Error::unexpected(row.to_string())) }
+        })?;
+    }
     Ok(())
 }

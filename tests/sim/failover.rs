@@ -93,6 +93,45 @@ fn another_relay_takes_over_from_a_dead_one() {
     w.check_frames(1514);
 }
 
+/// PROTOCOL 4.10. A relay gets ready to leave under load: the ways lead around it, and nothing is lost when they move, when it
+/// leaves, or when it thinks better of it.
+#[test]
+fn a_relay_that_drains_costs_nothing() {
+    for stays in [true, false] {
+        let mut w = world(4);
+        for (a, b) in [(0, 1), (0, 2), (1, 3), (2, 3)] {
+            w.join(a, b);
+        }
+        w.run(Duration::from_secs(2));
+        let (far, relay) = (w.stations[3].id(), w.stations[1].id());
+        assert_eq!(w.stations[0].node.route(far).map(|r| r.via), Some(relay));
+        let drain = |w: &mut World, on| {
+            let now = w.now + w.stations[1].skew;
+            w.stations[1].node.drain(now, on);
+            w.stations[1].unpublish();
+            w.pump(1);
+        };
+        w.send_to(0, 3, 100).unwrap();
+        drain(&mut w, true);
+        assert_eq!(outage(&mut w, 0, 3, Duration::from_secs(1)), (Duration::ZERO, 0), "it gets ready to leave");
+        w.check(w.stations[1].node.is_agreed(), "everybody knows");
+        assert_eq!(w.stations[0].node.route(far).map(|r| r.via), Some(w.stations[2].id()));
+        let relayed = w.stations[1].switch.counters.relayed;
+        assert_eq!(outage(&mut w, 0, 1, Duration::from_millis(200)), (Duration::ZERO, 0), "it is a member still");
+        if stays {
+            drain(&mut w, false);
+        } else {
+            w.shut_down(1);
+        }
+        assert_eq!(outage(&mut w, 0, 3, Duration::from_secs(1)), (Duration::ZERO, 0), "it stays: {stays}");
+        if !stays {
+            assert_eq!(w.stations[1].switch.counters.relayed, relayed, "nothing came to be passed on");
+        }
+        w.check_members();
+        w.check_stories();
+    }
+}
+
 /// A node is added under load: nothing is lost on the ways that were there.
 ///
 /// Rows: MA-13.

@@ -35,6 +35,8 @@ pub struct Ether {
     sender: PacketSender,
     peers: Vec<Option<Peering>>,
     by_mac: HashMap<MacAddr, Channel>,
+    /// Peers are told apart by keys, not by their addresses.
+    keyed: bool,
     /// The last source that was looked up, and who it is.
     last: Option<(MacAddr, Origin)>,
     counts: Counts,
@@ -110,9 +112,14 @@ impl Ether {
             sender: PacketSender::new(),
             peers: Vec::new(),
             by_mac: HashMap::new(),
+            keyed: false,
             last: None,
             counts: Counts::default(),
         }
+    }
+
+    pub(crate) fn set_keyed(&mut self) {
+        self.keyed = true;
     }
 
     fn look(&mut self) {
@@ -141,7 +148,7 @@ impl Carrier for Ether {
         if channel.0 >= CHANNELS_MOST || mac.is_zero() || (mac.is_multicast() && !mac.is_broadcast()) {
             return Err(AttachError::Io(io::ErrorKind::InvalidInput.into()));
         }
-        if let Some(other) = self.by_mac.get(&mac) {
+        if let Some(other) = self.by_mac.get(&mac).filter(|_| !self.keyed) {
             return Err(AttachError::InUse(*other));
         }
         let index = channel.0 as usize;
@@ -151,7 +158,9 @@ impl Carrier for Ether {
         match self.peers.get_mut(index) {
             Some(place @ None) => {
                 *place = Some(Peering { mac, wanted: false });
-                self.by_mac.insert(mac, channel);
+                if !self.keyed {
+                    self.by_mac.insert(mac, channel);
+                }
                 self.last = None;
                 Ok(())
             }
@@ -161,7 +170,9 @@ impl Carrier for Ether {
 
     fn detach(&mut self, channel: Channel) {
         if let Some(peering) = self.peers.get_mut(channel.0 as usize).and_then(Option::take) {
-            self.by_mac.remove(&peering.mac);
+            if !self.keyed {
+                self.by_mac.remove(&peering.mac);
+            }
             self.last = None;
         }
     }
@@ -307,6 +318,20 @@ impl Carrier for Ether {
             Inbox::Slots(slots) => Some(slots.keeper.waker()),
             Inbox::None(bell) => Some(bell.as_fd()),
         }
+    }
+
+    fn send_to(&mut self, to: Address, datagram: &[u8]) -> Result<(), SendError> {
+        let Address::Ether(to) = to else { return Err(SendError::NotOpen) };
+        let (from, most, parts) = (self.bound.mac(), self.bound.message(), [View::from(datagram)]);
+        if datagram.len() > most {
+            return Err(SendError::TooLong(most));
+        }
+        self.counts.calls += 1;
+        let message = Message { parts: &parts };
+        if self.sender.send(self.bound.as_fd(), &[message], |len| header::emit(to, from, len)).is_err() {
+            self.counts.send_failed += 1;
+        }
+        Ok(())
     }
 
     fn counts(&self) -> Counts {

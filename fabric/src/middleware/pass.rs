@@ -16,11 +16,11 @@ macro_rules! pass_on {
             self.inner.amend(channel, amend)
         }
 
-        fn send_to(&mut self, to: std::net::SocketAddr, datagram: &[u8]) -> Result<(), $crate::SendError> {
+        fn send_to(&mut self, to: $crate::Address, datagram: &[u8]) -> Result<(), $crate::SendError> {
             self.inner.send_to(to, datagram)
         }
 
-        fn moved(&mut self) -> Option<($crate::Channel, std::net::SocketAddr)> {
+        fn moved(&mut self) -> Option<($crate::Channel, $crate::Address)> {
             self.inner.moved()
         }
 

@@ -48,6 +48,8 @@ pub struct Serial {
     role: Role,
     shared: Arc<Shared>,
     channel: Option<Channel>,
+    /// Peers are told apart by keys: channels that lead to the line then.
+    keyed: Option<Vec<Channel>>,
     message: usize,
     counts: Counts,
 }
@@ -123,6 +125,7 @@ impl Serial {
             role: Role::Sender(Bell::new()?),
             shared: self.shared.clone(),
             channel: None,
+            keyed: None,
             message: self.message,
             counts: Counts::default(),
         })
@@ -170,14 +173,29 @@ impl Serial {
         if let Some(device) = device {
             owner.begin(device, &shared).map_err(|e| owner.io(e))?;
         }
-        Ok(Serial { role: Role::Owner(owner), shared, channel: None, message, counts: Counts::default() })
+        Ok(Serial { role: Role::Owner(owner), shared, channel: None, keyed: None, message, counts: Counts::default() })
+    }
+
+    pub(crate) fn set_keyed(&mut self) {
+        self.keyed = Some(Vec::new());
+    }
+
+    fn is_open(&self, channel: Channel) -> bool {
+        match &self.keyed {
+            Some(channels) => channels.contains(&channel),
+            None => self.channel == Some(channel),
+        }
     }
 
     /// Whether a message may go on this channel at all.
     fn check(&self, channel: Channel, message: &Message<'_>) -> Result<(), SendError> {
-        if self.channel != Some(channel) {
+        if !self.is_open(channel) {
             return Err(SendError::NotOpen);
         }
+        self.check_length(message)
+    }
+
+    fn check_length(&self, message: &Message<'_>) -> Result<(), SendError> {
         if message.len() > self.message {
             return Err(SendError::TooLong(self.message));
         }
@@ -186,6 +204,10 @@ impl Serial {
 
     fn take(&mut self, channel: Channel, message: &Message<'_>, urgent: bool) -> Result<(), SendError> {
         self.check(channel, message)?;
+        self.put(message, urgent)
+    }
+
+    fn put(&mut self, message: &Message<'_>, urgent: bool) -> Result<(), SendError> {
         let len = message.len();
         if self.shared.up.load(Ordering::Relaxed) {
             // Pieces may lie in memory that a peer can change: copied once.
@@ -364,6 +386,13 @@ impl Carrier for Serial {
         let Peer::Line = peer else {
             return Err(AttachError::WrongKind(self.kind()));
         };
+        if let Some(channels) = &mut self.keyed {
+            if channels.contains(&channel) {
+                return Err(AttachError::InUse(channel));
+            }
+            channels.push(channel);
+            return Ok(());
+        }
         match self.channel {
             Some(other) => Err(AttachError::InUse(other)),
             None => {
@@ -374,14 +403,15 @@ impl Carrier for Serial {
     }
 
     fn detach(&mut self, channel: Channel) {
-        if self.channel == Some(channel) {
+        if self.is_open(channel) {
             self.flush();
             self.channel = None;
+            self.keyed.iter_mut().for_each(|channels| channels.retain(|other| *other != channel));
         }
     }
 
     fn limits(&self, channel: Channel) -> Option<Limits> {
-        (self.channel == Some(channel)).then_some(Limits { message: self.message, in_place: false })
+        self.is_open(channel).then_some(Limits { message: self.message, in_place: false })
     }
 
     fn reserve(&mut self, channel: Channel, _most: usize) -> Result<Slot<'_>, SendError> {
@@ -394,7 +424,7 @@ impl Carrier for Serial {
 
     fn send(&mut self, channel: Channel, messages: &[Message<'_>]) -> (usize, Result<(), SendError>) {
         if messages.is_empty() {
-            return (0, if self.channel == Some(channel) { Ok(()) } else { Err(SendError::NotOpen) });
+            return (0, if self.is_open(channel) { Ok(()) } else { Err(SendError::NotOpen) });
         }
         for (count, message) in messages.iter().enumerate() {
             if let Err(error) = self.take(channel, message, false) {
@@ -484,6 +514,16 @@ impl Carrier for Serial {
             Role::Owner(owner) => Some(owner.waker.as_fd()),
             Role::Sender(bell) => Some(bell.as_fd()),
         }
+    }
+
+    fn send_to(&mut self, to: Address, datagram: &[u8]) -> Result<(), SendError> {
+        if to != Address::Line {
+            return Err(SendError::NotOpen);
+        }
+        let parts = [View::from(datagram)];
+        let message = Message { parts: &parts };
+        self.check_length(&message)?;
+        self.put(&message, true)
     }
 
     fn counts(&self) -> Counts {

@@ -7,8 +7,10 @@ use super::{
     memory,
     rings::{Incoming, Outgoing, Rings},
 };
+pub use crate::sys::Mapping as Part;
 use crate::{bell::Bell, sys::Mapping};
 use fabric_ring::{Consumer, Producer, layout};
+use rustix::fs::fstat;
 use std::{
     io,
     ops::Range,
@@ -29,6 +31,9 @@ pub enum BoardError {
     /// The machine's ring cannot be joined.
     #[error("the machine's ring cannot be joined")]
     Join(#[source] fabric_ring::JoinError),
+    /// The memory that somebody else made can shrink or grow, or has no such length.
+    #[error("the memory can shrink or grow, or has {0} bytes")]
+    Memory(u64),
     /// The descriptor is no doorbell.
     #[error("the machine's doorbell is not an event descriptor that never blocks")]
     NotABell,
@@ -82,6 +87,35 @@ impl Board {
         let file = memory::sealed("minet-board", len)?;
         let page = Page(Mapping::new(file.as_fd(), PAGE)?);
         Ok(Board { file, page, len })
+    }
+
+    /// The machine's side, where that is a process: memory that its host made.
+    ///
+    /// # Errors
+    /// [`BoardError::Memory`] for what can shrink or grow, or whatever the system says.
+    pub fn open(file: OwnedFd) -> Result<Board, BoardError> {
+        let len = u64::try_from(fstat(&file).map_err(io::Error::from)?.st_size).unwrap_or(0);
+        let whole = usize::try_from(len).ok().filter(|len| len.is_power_of_two() && *len >= 2 * PAGE);
+        match whole {
+            Some(len) if memory::is_sealed(&file) => {
+                let page = Page(Mapping::new(file.as_fd(), PAGE)?);
+                Ok(Board { file, page, len })
+            }
+            _ => Err(BoardError::Memory(len)),
+        }
+    }
+
+    /// The memory at a place, for ring ends that are not a carrier's.
+    ///
+    /// # Errors
+    /// [`BoardError::Place`] for one that is none, or whatever the system says.
+    pub fn part(&self, place: &Range<usize>) -> Result<Part, BoardError> {
+        self.map(place)
+    }
+
+    /// Bytes of the memory.
+    pub const fn memory(&self) -> usize {
+        self.len
     }
 
     /// The memory's descriptor, to give to the machine.
@@ -181,6 +215,22 @@ mod tests {
     }
 
     /// PROTOCOL 9.2.
+    #[test]
+    fn a_process_opens_what_its_host_made_and_nothing_else() {
+        let board = Board::new(1 << 18).unwrap();
+        board.write(16, 7);
+        let theirs = Board::open(board.file().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!((theirs.read(16), theirs.memory()), (7, 1 << 18));
+        assert!(theirs.part(&place(1)).is_ok());
+        assert!(matches!(theirs.part(&(0..PAGE)), Err(BoardError::Place(_))));
+        let odd = memory::sealed("odd", 3 * PAGE).unwrap();
+        assert!(matches!(Board::open(odd), Err(BoardError::Memory(12_288))));
+        let open = rustix::fs::memfd_create("open", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::fs::ftruncate(&open, 1 << 18).unwrap();
+        assert!(matches!(Board::open(open), Err(BoardError::Memory(_))));
+        assert!(Board::open(bell().unwrap()).is_err());
+    }
+
     #[test]
     fn places_outside_and_rings_that_are_not_offered_are_refused() {
         assert!(matches!(Board::new(12_288), Err(BoardError::Place(_))));

@@ -11,7 +11,11 @@ pub enum BindError {
     #[error("name {0:?} cannot be used for a socket: 1 to {max} bytes, no slash, no dot in front", max = super::NAME_MOST)]
     Name(String),
     /// The directory is missing and cannot be made, or is none.
-    #[error("run-time directory {} cannot be used", path.display())]
+    #[error(
+        "run-time directory {} cannot be used: it must be a directory that user {} may write, or one that can be made",
+        path.display(),
+        own_user()
+    )]
     Directory {
         /// Which.
         path: PathBuf,
@@ -30,13 +34,18 @@ pub enum BindError {
         pid: Option<u32>,
     },
     /// A file cannot be made.
-    #[error("cannot make {}", path.display())]
+    #[error("cannot make {}, which user {} must be able to", path.display(), own_user())]
     File {
         /// Which.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Whom the kernel asks for permission.
+fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// Why a peer was not joined.

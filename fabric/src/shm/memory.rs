@@ -26,9 +26,14 @@ pub(crate) fn sealed(name: &str, len: usize) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
+/// Whether it can neither shrink nor grow.
+pub(crate) fn is_sealed(file: &OwnedFd) -> bool {
+    fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALS))
+}
+
 /// Maps a peer's memory, number `index` of its greeting, after checking that it can neither shrink nor grow.
 pub(crate) fn map(file: &OwnedFd, size: usize, index: usize) -> Result<Mapping, JoinError> {
-    if !fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALS)) {
+    if !is_sealed(file) {
         return Err(JoinError::NotSealed(index));
     }
     let expected = layout::memory_len(size);

@@ -22,7 +22,7 @@ mod lock;
 mod memory;
 mod rings;
 
-pub use board::{Board, BoardError, Offered, bell, ring_memory};
+pub use board::{Board, BoardError, Offered, Part, bell, ring_memory};
 pub use connect::{NAME_MOST, connect, peers};
 pub use error::{BindError, JoinError};
 pub use joining::{Joining, Offer, Progress, Session};

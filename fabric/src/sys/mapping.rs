@@ -10,7 +10,7 @@ use std::{
 };
 
 /// A file mapped shared, for reading and writing.
-pub(crate) struct Mapping {
+pub struct Mapping {
     start: NonNull<u8>,
     len: usize,
 }

@@ -7,7 +7,7 @@ use super::{
     source::Own,
 };
 use crate::{
-    Amend, AttachError, BATCH, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, Received, SendError,
+    Address, Amend, AttachError, BATCH, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, Received, SendError,
     Slot, View,
     bell::Bell,
     sys::{self, Receiver, Sender, Sent},
@@ -291,6 +291,7 @@ impl Carrier for Udp {
             return Err(AttachError::WrongKind("udp in clear text"));
         };
         if let Amend::Move { address } = amend {
+            let Address::Udp(address) = address else { return Err(AttachError::WrongKind("udp")) };
             let name = self.socket.reach(address).ok_or(AttachError::Io(io::ErrorKind::InvalidInput.into()))?;
             if let Some(sources) = self.socket.sources() {
                 sources.hold(address);
@@ -303,7 +304,8 @@ impl Carrier for Udp {
         Ok(())
     }
 
-    fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+    fn send_to(&mut self, to: Address, datagram: &[u8]) -> Result<(), SendError> {
+        let Address::Udp(to) = to else { return Err(SendError::NotOpen) };
         let name = self.socket.reach(to).ok_or(SendError::NotOpen)?;
         self.counts.calls += 1;
         let parts = [View::from(datagram)];
@@ -317,7 +319,7 @@ impl Carrier for Udp {
         Ok(())
     }
 
-    fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
+    fn moved(&mut self) -> Option<(Channel, Address)> {
         let (channel, address) = self.sealed.as_mut()?.moved()?;
         self.amend(channel, Amend::Move { address }).ok()?;
         Some((channel, address))
@@ -495,7 +497,7 @@ impl Udp {
                 let len = if datagram.truncated { 0 } else { datagram.len };
                 let bytes = receiver.bytes_mut(cursor.slot, len);
                 let (at, source) = (cursor.at, datagram.source);
-                let (next, refused) = sealed.open(cursor.slot, bytes, at, datagram.segment, source, &mut self.routes);
+                let (next, refused) = sealed.open(cursor.slot, bytes, at, datagram.segment, source, &self.routes);
                 counts.malformed += refused + u64::from(datagram.truncated);
                 // What was refused says nothing, behind something genuine neither.
                 if let (Some(origin), Some(from), Some(local)) = (sealed.newest(cursor.slot), source, datagram.local) {

@@ -1,10 +1,13 @@
 //! Keys of the channels, and memory for what is sealed and what was opened.
 
 use super::route::Route;
-use crate::{Amend, BATCH, Channel, Message, Origin, SendError};
+use crate::{
+    Address, Amend, BATCH, Channel, Message, Origin, SendError,
+    sealed::{Keyring, Opened},
+};
 use arrayvec::ArrayVec;
-use fabric_seal::{HEAD, OVERHEAD, Opener, Sealer, TAG, index_of, is_of_gate, kind_of};
-use std::{collections::HashMap, net::SocketAddr};
+use fabric_seal::{HEAD, OVERHEAD, TAG};
+use std::net::SocketAddr;
 
 /// Datagrams sealed at once: a run.
 pub(super) const CHUNK: usize = 64;
@@ -12,9 +15,6 @@ pub(super) const CHUNK: usize = 64;
 const RUN: usize = 65_000;
 /// Bytes sealed at once: one run, or one datagram of the greatest length.
 const ROOM: usize = 66 << 10;
-/// Moves of peers that wait to be told.
-const MOVES: usize = 16;
-
 /// What a datagram turned out to be.
 #[derive(Clone, Copy)]
 pub(super) struct Taken {
@@ -26,28 +26,10 @@ pub(super) struct Taken {
 
 /// All keys of one handle.
 pub(super) struct Sealed {
-    sealing: Vec<Option<Sealing>>,
-    openers: Vec<Held>,
-    places: HashMap<u32, usize>,
-    /// The place that was used last.
-    last: usize,
+    keys: Keyring,
     room: Box<[u8]>,
     taken: Vec<Taken>,
     next: usize,
-    moves: ArrayVec<(Channel, SocketAddr), MOVES>,
-}
-
-/// What seals for one channel.
-#[derive(Default)]
-struct Sealing {
-    current: Option<(u32, Sealer)>,
-    /// For when something was opened under this index.
-    later: Option<(u32, Sealer)>,
-}
-
-struct Held {
-    channel: Channel,
-    opener: Opener,
 }
 
 /// Sealed datagrams of one length but the last, one behind the other.
@@ -76,64 +58,19 @@ impl<'a> Iterator for Run<'a> {
 impl Sealed {
     pub(super) fn new() -> Sealed {
         Sealed {
-            sealing: Vec::new(),
-            openers: Vec::new(),
-            places: HashMap::new(),
-            last: 0,
+            keys: Keyring::default(),
             room: vec![0; ROOM].into_boxed_slice(),
             taken: Vec::with_capacity(2 * BATCH),
             next: 0,
-            moves: ArrayVec::new(),
         }
     }
 
     pub(super) fn amend(&mut self, channel: Channel, amend: Amend) {
-        let at = channel.0 as usize;
-        if self.sealing.len() <= at {
-            self.sealing.resize_with(at + 1, || None);
-        }
-        let Some(place) = self.sealing.get_mut(at) else { return };
-        let sealing = place.get_or_insert_with(Sealing::default);
-        match amend {
-            Amend::Keys { index, sealer, opener, now } => {
-                if now {
-                    sealing.current = Some((index, sealer));
-                } else {
-                    sealing.later = Some((index, sealer));
-                }
-                if let Some(opener) = opener {
-                    self.hold(Held { channel, opener });
-                }
-            }
-            Amend::Switch { index } => sealing.switch(index),
-            Amend::Forget { index } => {
-                sealing.current.take_if(|(i, _)| *i == index);
-                sealing.later.take_if(|(i, _)| *i == index);
-                self.forget(|held| held.opener.index() == index);
-            }
-            Amend::Move { .. } => {}
-        }
+        self.keys.amend(channel, amend);
     }
 
     pub(super) fn detach(&mut self, channel: Channel) {
-        if let Some(place) = self.sealing.get_mut(channel.0 as usize) {
-            *place = None;
-        }
-        self.forget(|held| held.channel == channel);
-        self.moves.retain(|(c, _)| *c != channel);
-    }
-
-    fn hold(&mut self, held: Held) {
-        let index = held.opener.index();
-        self.forget(|old| old.opener.index() == index);
-        self.places.insert(index, self.openers.len());
-        self.openers.push(held);
-    }
-
-    fn forget(&mut self, over: impl Fn(&Held) -> bool) {
-        self.openers.retain(|held| !over(held));
-        self.places = self.openers.iter().enumerate().map(|(at, held)| (held.opener.index(), at)).collect();
-        self.last = 0;
+        self.keys.detach(channel);
     }
 
     /// Seals the first messages: those that make one run, in one piece of memory. None when there are no keys; an error
@@ -148,10 +85,8 @@ impl Sealed {
         let mut end = Ok(());
         let mut room = &mut *self.room;
         let mut used = 0;
-        let sealing = self.sealing.get_mut(channel.0 as usize).and_then(Option::as_mut);
-        let sealer = sealing.and_then(|s| s.current.as_mut()).map(|(_, sealer)| sealer);
         let first = messages.first().map_or(0, Message::len);
-        if let Some(sealer) = sealer {
+        if let Some(sealer) = self.keys.sealer(channel) {
             for message in messages.iter().take(CHUNK) {
                 let len = message.len();
                 if len > most {
@@ -208,8 +143,8 @@ impl Sealed {
         Some(*taken)
     }
 
-    pub(super) fn moved(&mut self) -> Option<(Channel, SocketAddr)> {
-        self.moves.pop()
+    pub(super) fn moved(&mut self) -> Option<(Channel, Address)> {
+        self.keys.moved()
     }
 
     /// Opens the datagrams of a slot from byte `at` on, as far as there is room; where it stopped, and how many were
@@ -221,14 +156,17 @@ impl Sealed {
         mut at: usize,
         segment: usize,
         source: Option<SocketAddr>,
-        routes: &mut [Option<Route>],
+        routes: &[Option<Route>],
     ) -> (usize, u64) {
         let mut refused = 0;
         let Some(source) = source else { return (bytes.len(), 1) };
         while at < bytes.len() && self.has_room() {
             let len = segment.max(1).min(bytes.len() - at);
             let datagram = bytes.get_mut(at..at + len).unwrap_or_default();
-            match self.open_one(datagram, source, routes) {
+            let is_there = |channel: Channel| {
+                routes.get(channel.0 as usize).is_none_or(|route| route.as_ref().is_none_or(|r| r.address == source))
+            };
+            match self.keys.open(datagram, is_there, || source.into()) {
                 Opened::Message(channel) => self.taken.push(Taken {
                     slot,
                     at: at + HEAD,
@@ -237,56 +175,12 @@ impl Sealed {
                 }),
                 Opened::Nothing => {}
                 Opened::Stranger => self.taken.push(Taken { slot, at, len, origin: Origin::Stranger(source.into()) }),
-                Opened::Refused => refused += 1,
+                // In clear text nothing passes.
+                Opened::Refused | Opened::Plain => refused += 1,
             }
             at += len;
         }
         (at, refused)
-    }
-
-    #[inline]
-    fn open_one(&mut self, datagram: &mut [u8], source: SocketAddr, routes: &mut [Option<Route>]) -> Opened {
-        let place = index_of(datagram).and_then(|index| match self.openers.get(self.last) {
-            Some(held) if held.opener.index() == index => Some(self.last),
-            _ => self.places.get(&index).copied(),
-        });
-        let Some((at, held)) = place.and_then(|at| Some((at, self.openers.get_mut(at)?))) else {
-            return if kind_of(datagram).is_some() { Opened::Stranger } else { Opened::Refused };
-        };
-        self.last = at;
-        let of_gate = is_of_gate(datagram);
-        if held.opener.open_in_place(datagram).is_err() {
-            return Opened::Refused;
-        }
-        let (channel, index) = (held.channel, held.opener.index());
-        let number = channel.0 as usize;
-        if let Some(Some(sealing)) = self.sealing.get_mut(number)
-            && sealing.later.is_some()
-        {
-            sealing.switch(index);
-        }
-        if let Some(Some(route)) = routes.get(number)
-            && route.address != source
-            && !self.moves.iter().any(|(c, _)| *c == channel)
-        {
-            let _ = self.moves.try_push((channel, source));
-        }
-        if of_gate { Opened::Nothing } else { Opened::Message(channel) }
-    }
-}
-
-enum Opened {
-    Message(Channel),
-    Nothing,
-    Stranger,
-    Refused,
-}
-
-impl Sealing {
-    fn switch(&mut self, index: u32) {
-        if let Some(later) = self.later.take_if(|(i, _)| *i == index) {
-            self.current = Some(later);
-        }
     }
 }
 
@@ -308,9 +202,9 @@ mod tests {
         caller.open(Duration::from_secs(1), called.public(), Address::from([9; 6])).unwrap();
         let mut first = caller.poll_transmit().unwrap().bytes;
         let len = first.len();
-        assert_eq!(sealed.open(0, &mut first, 0, len, Some(source), &mut []), (len, 0));
+        assert_eq!(sealed.open(0, &mut first, 0, len, Some(source), &[]), (len, 0));
         assert_eq!(sealed.newest(0), Some(Origin::Stranger(source.into())));
-        assert_eq!(sealed.open(1, &mut [7; 64], 0, 64, Some(source), &mut []), (64, 1));
+        assert_eq!(sealed.open(1, &mut [7; 64], 0, 64, Some(source), &[]), (64, 1));
         assert_eq!(sealed.newest(1), None, "the one before it lies in another slot");
     }
 }

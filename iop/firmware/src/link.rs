@@ -114,6 +114,22 @@ impl Board {
         self.device.ring(HOST, BELL_STATE);
     }
 
+    /// Writes garbage over all that is shared with the host, and rings it: a fault that somebody wanted.
+    pub fn scribble(&self, seed: &mut u64) {
+        for (at, word) in iop_node::garbage(seed, self.device.memory.len()) {
+            self.device.memory.write(at, word);
+        }
+        self.ring_all();
+    }
+
+    /// Rings all bells of the host.
+    pub fn ring_all(&self) {
+        for _ in 0..64 {
+            self.device.ring(HOST, BELL_RING);
+            self.device.ring(HOST, BELL_STATE);
+        }
+    }
+
     /// Whether the host rings us; otherwise its rings must be looked at.
     pub fn has_doorbell(&self) -> bool {
         self.device.doorbell

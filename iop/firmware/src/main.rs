@@ -15,13 +15,16 @@ mod console;
 mod ivshmem;
 mod link;
 mod pci;
+mod settings;
 mod sys;
+mod timer;
+mod uart;
 
 use alloc::{boxed::Box, format};
 use arch::Interrupts;
 use clock::Clock;
-use core::{fmt::Write, panic::PanicInfo, time::Duration};
-use iop_node::{Machine, board, ports::requests::Fault};
+use core::{convert::Infallible, fmt::Write, panic::PanicInfo, time::Duration};
+use iop_node::{Config, Duty, Ends, Machine, Stack, Station, ports::requests::Fault};
 use link::{Board, Others};
 
 /// Writes a line on the console.
@@ -34,6 +37,8 @@ macro_rules! say {
 
 /// Without a doorbell the rings are looked at so often.
 const LOOK: Duration = Duration::from_millis(1);
+/// The longest message on a serial line in bytes, as the host's carrier has it.
+const LINE_MESSAGE: usize = 2048;
 /// The longest sleep.
 const LONGEST: Duration = Duration::from_secs(1);
 /// Turns of the loop without work before it sleeps: another message often follows soon.
@@ -42,9 +47,13 @@ const IDLE_TURNS: u32 = 4;
 /// All that the machine does, from when the processor is ready for Rust.
 fn run() -> ! {
     sys::start_heap();
+    uart::start();
     let (interrupts, clock) = arch::start();
     let Some((board, others)) = link::find() else {
-        panic!("there is no shared memory (ivshmem) on this machine");
+        match serve_line(&interrupts, clock) {
+            Ok(never) => match never {},
+            Err(error) => panic!("{error}"),
+        }
     };
     let board: &'static Board = Box::leak(Box::new(board));
     sys::keep_for_last_words(board);
@@ -56,37 +65,32 @@ fn run() -> ! {
 
 fn serve(
     board: &Board,
-    mut others: Option<Others>,
+    others: Option<Others>,
     interrupts: &Interrupts,
     clock: Clock,
 ) -> Result<(), Box<dyn core::error::Error>> {
-    let mut stack = board.join(clock.now())?;
+    let stack = board.join(clock.now())?;
     let config = stack.station().config();
     say!("node {} (id {}) of fabric {} is ready after {}", config.name, config.id, config.fabric, clock.now());
-    board.say(board::State::Ready);
+    let mut duty = Duty::new(stack, others, &board.page);
+    board.ring();
     let machine = || Machine { kind: format!("bare {}, no operating system", arch::NAME), memory: sys::heap_used() };
-    let (mut idle, mut gone) = (0, false);
-    while !stack.station().is_lost() {
-        board::beat(&board.page);
-        let now = clock.now();
-        let mut worked = others.as_mut().is_some_and(|all| all.handle(now, stack.station_mut(), &board.page));
-        if worked {
+    let (mut idle, mut seed) = (0, clock.now().as_nanos() | 1);
+    while !duty.is_lost() {
+        let turn = duty.turn(clock.now(), &board.page, machine);
+        if turn.ring {
             board.ring();
         }
-        worked |= stack.handle(now, machine);
-        board::set_pulse(&board.page, stack.pulse());
-        match stack.fault() {
+        match turn.fault {
             Some(Fault::Panic) => panic!("somebody wanted it to"),
             Some(Fault::Spin) => loop {
                 core::hint::spin_loop();
             },
-            None => {}
+            Some(Fault::Garbage) => board.scribble(&mut seed),
+            Some(Fault::Bells) => board.ring_all(),
+            Some(Fault::Broadcasts | Fault::Mute) | None => {}
         }
-        if !gone && others.as_ref().is_some_and(Others::is_to_go) && stack.finish(clock.now()) {
-            gone = true;
-            board.say(board::State::Quiesced);
-        }
-        if worked {
+        if turn.worked || turn.fault.is_some() {
             idle = 0;
             continue;
         }
@@ -96,10 +100,32 @@ fn serve(
         }
         let now = clock.now();
         let most = if board.has_doorbell() { LONGEST } else { LOOK };
-        let most = stack.poll_timeout(now).map_or(most, |at| at.since(now).min(most));
-        interrupts.sleep_if(most, || stack.arm());
+        let most = duty.poll_timeout(now).map_or(most, |at| at.since(now).min(most));
+        interrupts.sleep_if(most, || duty.arm());
     }
     Ok(())
+}
+
+/// The same on a machine without shared memory: messages go over its second serial line, and its configuration is what the machine was
+/// started with.
+fn serve_line(interrupts: &Interrupts, clock: Clock) -> Result<Infallible, Box<dyn core::error::Error>> {
+    let (Some(line), Some(text)) = (uart::Line::find(), settings::settings()) else {
+        return Err("this machine has neither shared memory (ivshmem) nor a serial line and a configuration".into());
+    };
+    let config = Config::parse(&text)?;
+    let now = clock.now();
+    say!("node {} (id {}) of fabric {} is on the line after {now}", config.name, config.id, config.fabric);
+    let mut station: Station<sys::Window, link::PartyBell> = Station::new(config, now);
+    station.join(now, Ends::line(line, LINE_MESSAGE));
+    let mut stack = Stack::new(station, now);
+    let machine = || Machine { kind: format!("bare {}, no operating system", arch::NAME), memory: sys::heap_used() };
+    loop {
+        if !stack.handle(clock.now(), machine) {
+            let now = clock.now();
+            let most = stack.poll_timeout(now).map_or(LOOK, |at| at.since(now).min(LOOK));
+            interrupts.sleep_if(most, || stack.arm());
+        }
+    }
 }
 
 #[panic_handler]

@@ -1,7 +1,16 @@
-//! Finding a device on PCI, and where its windows lie. The machine's own firmware has placed them.
+//! Finding a device on PCI, and where its windows lie. Where the machine's own firmware has not placed them, that is done here.
 
-use crate::arch::config_space::{read, write};
-use crate::sys::Window;
+use crate::{
+    arch::{
+        WINDOWS,
+        config_space::{read, write},
+    },
+    sys::Window,
+};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes that were given to windows, where nobody else places them.
+static PLACED: AtomicUsize = AtomicUsize::new(0);
 
 /// A function of a device.
 #[derive(Clone, Copy)]
@@ -46,7 +55,7 @@ impl Function {
         if bar > 5 || self.read(HEADER) >> 16 & 0x7f != 0 {
             return None;
         }
-        let low = self.read(register);
+        let mut low = self.read(register);
         let wide = low >> 1 & 3 == 2;
         let high = if wide { self.read(register + 4) } else { 0 };
         if low & 1 != 0 || high != 0 {
@@ -56,6 +65,9 @@ impl Function {
         self.write(COMMAND, command & !MEMORY_AND_MASTER);
         self.write(register, u32::MAX);
         let len = !(self.read(register) & !0xf) as usize + 1;
+        if let Some(all) = WINDOWS.filter(|_| low & !0xf == 0) {
+            low |= place(&all, len)? as u32;
+        }
         self.write(register, low);
         self.write(COMMAND, command);
         Window::device((low & !0xf) as usize, len)
@@ -77,4 +89,12 @@ impl Function {
         }
         None
     }
+}
+
+/// A place for a window of so many bytes, a power of two; it stays its.
+fn place(all: &core::ops::Range<usize>, len: usize) -> Option<usize> {
+    let at = (all.start + PLACED.load(Ordering::Relaxed)).next_multiple_of(len);
+    let end = at.checked_add(len).filter(|end| *end <= all.end)?;
+    PLACED.store(end - all.start, Ordering::Relaxed);
+    Some(at)
 }

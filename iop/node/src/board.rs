@@ -71,6 +71,8 @@ pub enum State {
     Ready,
     /// It stopped by itself; its last words say why.
     Panicked,
+    /// It knows its host's node as a member of the fabric, and the way there.
+    Joined,
     /// It was told to go, takes nothing new and has nothing under way.
     Quiesced,
     /// Something else: a later version, or garbage.
@@ -85,6 +87,7 @@ impl State {
             State::Ready => 2,
             State::Panicked => 3,
             State::Quiesced => 4,
+            State::Joined => 5,
             State::Other(word) => word,
         }
     }
@@ -96,6 +99,7 @@ impl State {
             2 => State::Ready,
             3 => State::Panicked,
             4 => State::Quiesced,
+            5 => State::Joined,
             other => State::Other(other),
         }
     }

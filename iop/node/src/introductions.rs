@@ -22,11 +22,11 @@ const MOST: usize = 64;
 
 /// Whom the stack was told of, and when.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Introductions(BTreeMap<IpAddr, Time>);
+pub struct Introductions(BTreeMap<IpAddr, Time>);
 
 impl Introductions {
     /// The frame to put in front of this one, if there must be one.
-    pub(crate) fn before(&mut self, now: Time, frame: &[u8]) -> Option<Vec<u8>> {
+    pub fn before(&mut self, now: Time, frame: &[u8]) -> Option<Vec<u8>> {
         let (us, them) = (Mac(*frame.first_chunk()?), Mac(*frame.get(6..)?.first_chunk()?));
         if us.is_group() {
             return None;

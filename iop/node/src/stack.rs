@@ -1,22 +1,19 @@
 //! TCP/IP on a station, and the services on it.
 
 use crate::{
-    Station,
-    device::Port,
+    Frames, Station,
     ends::Bell,
+    inet::Inet,
     ports::{Ports, requests::Fault},
     probe::Probe,
     services::{Facts, Services},
 };
-use alloc::{string::String, vec::Vec};
-use core::net::IpAddr;
+use alloc::string::String;
 use fabric_ring::Memory;
 use messenger_core::{Mac, Time};
-use smoltcp::{
-    iface::{Config, Interface, SocketSet},
-    time::Instant,
-    wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv6Address},
-};
+
+/// Broadcasts of a turn, when somebody wants it to fail by them.
+const FLOOD: usize = 64;
 
 /// What a station runs on, for people.
 #[derive(Clone, Debug, Default)]
@@ -30,8 +27,7 @@ pub struct Machine {
 /// A station with its network stack.
 pub struct Stack<M, B> {
     station: Station<M, B>,
-    interface: Interface,
-    sockets: SocketSet<'static>,
+    inet: Inet,
     services: Services,
     ports: Ports,
     probe: Probe,
@@ -41,23 +37,13 @@ pub struct Stack<M, B> {
 impl<M: Memory + 'static, B: Bell + 'static> Stack<M, B> {
     /// Puts the stack on a station.
     pub fn new(mut station: Station<M, B>, now: Time) -> Stack<M, B> {
-        let mac = Mac::of(station.config().id);
-        let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
-        config.random_seed = station.config().seed;
+        let (id, seed) = (station.config().id, station.config().seed);
         let addresses = station.config().addresses.clone();
-        let mut interface = Interface::new(config, &mut Port { station: &mut station, now }, instant(now));
-        interface.update_ip_addrs(|own| {
-            let wanted = addresses.into_iter().chain([(IpAddr::V6(link_local(mac)), 64)]);
-            for (ip, prefix) in wanted {
-                // There is room for more addresses than a configuration can have.
-                let _ = own.push(IpCidr::new(ip.into(), prefix));
-            }
-        });
-        let mut sockets = SocketSet::new(Vec::new());
-        let services = Services::new(&mut sockets);
+        let mut inet = Inet::new(&mut station, id, seed, addresses, now);
+        let services = Services::new(inet.sockets());
         let ports = Ports::open(&mut station, now);
-        let probe = Probe::new(&mut sockets);
-        Stack { station, interface, sockets, services, ports, probe, started: now }
+        let probe = Probe::new(inet.sockets());
+        Stack { station, inet, services, ports, probe, started: now }
     }
 
     /// The station.
@@ -91,27 +77,41 @@ impl<M: Memory + 'static, B: Bell + 'static> Stack<M, B> {
     pub fn handle(&mut self, now: Time, machine: impl Fn() -> Machine) -> bool {
         self.station.disarm();
         let mut worked = self.station.handle(now);
-        let mut port = Port { station: &mut self.station, now };
-        worked |= self.interface.poll(instant(now), &mut port, &mut self.sockets)
-            == smoltcp::iface::PollResult::SocketStateChanged;
+        worked |= self.inet.poll(now, &mut self.station);
         let facts = Facts { now, started: self.started, machine: &machine };
-        if self.ports.handle(&mut self.station, now, &facts, &mut self.probe) {
+        let fault = self.fault();
+        if fault == Some(Fault::Broadcasts) {
+            worked = true;
+            self.flood(now);
+        }
+        if fault != Some(Fault::Mute) && self.ports.handle(&mut self.station, now, &facts, &mut self.probe) {
             worked = true;
             self.station.follow_up();
         }
-        if self.probe.handle(now, &mut self.station, &mut self.sockets) {
+        if self.probe.handle(now, &mut self.station, self.inet.sockets()) {
             worked = true;
             self.station.follow_up();
-            let mut port = Port { station: &mut self.station, now };
-            self.interface.poll(instant(now), &mut port, &mut self.sockets);
+            self.inet.poll(now, &mut self.station);
         }
-        if self.services.handle(&mut self.sockets, &self.station, &facts) {
+        if self.services.handle(self.inet.sockets(), &self.station, &facts) {
             worked = true;
-            let mut port = Port { station: &mut self.station, now };
-            self.interface.poll(instant(now), &mut port, &mut self.sockets);
+            self.inet.poll(now, &mut self.station);
         }
         self.station.flush();
         worked
+    }
+
+    /// Broadcasts: requests for an address that nobody has.
+    fn flood(&mut self, now: Time) {
+        let own = Mac::of(self.station.config().id).0;
+        let mut frame = [0; 60];
+        let head = [[0xff; 6], own].concat();
+        // Of a protocol for experiments, so that nobody answers.
+        let head = head.iter().chain(&[0x88, 0xb6]);
+        frame.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
+        for _ in 0..FLOOD {
+            self.station.send_frame(now, &mut frame);
+        }
     }
 
     /// Asks peers to ring; `false` when there is something to do already.
@@ -121,20 +121,9 @@ impl<M: Memory + 'static, B: Bell + 'static> Stack<M, B> {
 
     /// When [`Stack::handle`] is to be called though nobody rings.
     pub fn poll_timeout(&mut self, now: Time) -> Option<Time> {
-        let stack = self.interface.poll_at(instant(now), &self.sockets);
-        let stack =
-            stack.map(|at| Time::from_nanos(u64::try_from(at.total_micros()).unwrap_or(0).saturating_mul(1000)));
-        [stack, self.station.poll_timeout(), self.probe.poll_timeout()].into_iter().flatten().min()
+        [self.inet.poll_timeout(now), self.station.poll_timeout(), self.probe.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
-}
-
-fn instant(time: Time) -> Instant {
-    Instant::from_micros((time.as_nanos() / 1000) as i64)
-}
-
-/// The address that every IPv6 interface has: made from its MAC address.
-fn link_local(mac: Mac) -> Ipv6Address {
-    let [a, b, c, d, e, f] = mac.0;
-    let word = |high: u8, low: u8| u16::from_be_bytes([high, low]);
-    Ipv6Address::new(0xfe80, 0, 0, 0, word(a ^ 2, b), word(c, 0xff), word(0xfe, d), word(e, f))
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Config,
+    device::Frames,
     ends::{Bell, Ends},
     introductions::Introductions,
 };
@@ -23,6 +24,8 @@ const FRAMES: usize = 64;
 const OFFLOADS: Offloads = Offloads::CSUM.with(Offloads::TSO4).with(Offloads::TSO6).with(Offloads::SLICES);
 /// As the daemon's links over shared memory.
 const PRIORITY: u8 = 10;
+/// As its links over serial lines.
+const LINE_PRIORITY: u8 = 50;
 /// The longest message, as on the daemon's side.
 const MESSAGE_MOST: usize = 72 << 10;
 
@@ -90,8 +93,9 @@ impl<M: Memory, B: Bell> Station<M, B> {
     /// Links up with a peer; the link's number.
     pub fn join(&mut self, now: Time, ends: Ends<M, B>) -> LinkId {
         let message = ends.message_most().min(MESSAGE_MOST) as u32;
-        let spec =
-            LinkSpec { carrier: "shm", priority: PRIORITY, message, expect: None, miss_limit: None, lasting: true };
+        let carrier = ends.kind();
+        let priority = if carrier == "shm" { PRIORITY } else { LINE_PRIORITY };
+        let spec = LinkSpec { carrier, priority, message, expect: None, miss_limit: None, lasting: true };
         let link = self.node.open_link(now, spec);
         self.ways.push(Way { ends, link, told: (0, 0) });
         self.follow_up();
@@ -104,6 +108,12 @@ impl<M: Memory, B: Bell> Station<M, B> {
         self.ways.retain(|way| way.link != link);
         self.follow_up();
         self.publish();
+    }
+
+    /// Ends all links.
+    pub fn leave_all(&mut self, now: Time) {
+        let links: Vec<LinkId> = self.ways.iter().map(|way| way.link).collect();
+        links.into_iter().for_each(|link| self.leave(now, link));
     }
 
     /// Whether a link's rings are broken.
@@ -144,6 +154,11 @@ impl<M: Memory, B: Bell> Station<M, B> {
         self.ways.iter().all(|w| w.ends.is_broken())
     }
 
+    /// Whether a member of its segment can be reached.
+    pub fn reaches_somebody(&self) -> bool {
+        self.table.members().iter().any(|member| member.hop.is_some())
+    }
+
     /// Takes what the peers sent and runs what is due; whether there was anything.
     pub fn handle(&mut self, now: Time) -> bool {
         let mut worked = false;
@@ -176,19 +191,6 @@ impl<M: Memory, B: Bell> Station<M, B> {
         self.node.poll_timeout()
     }
 
-    /// The next frame for the interface.
-    pub fn poll_frame(&mut self) -> Option<Vec<u8>> {
-        self.frames.pop_front()
-    }
-
-    /// Whether a frame could leave now, wherever it goes.
-    pub fn has_room(&mut self) -> bool {
-        let most = self.config.frame() as usize + Header::LEN + VirtioNet::LEN;
-        let room = self.ways.iter_mut().all(|w| w.ends.is_broken() || w.ends.has_room(most));
-        self.wants_room |= !room;
-        room
-    }
-
     /// Asks the peers to ring from now on; `false` when there is something to do already.
     pub fn arm(&mut self) -> bool {
         let wants_room = self.wants_room;
@@ -203,21 +205,6 @@ impl<M: Memory, B: Bell> Station<M, B> {
     pub fn disarm(&mut self) {
         self.wants_room = false;
         self.ways.iter_mut().for_each(|w| w.ends.disarm());
-    }
-
-    /// Takes a frame that the interface sends. The peers see it after [`Station::flush`].
-    pub fn send_frame(&mut self, now: Time, bytes: &mut [u8]) {
-        let mut answer = [0; ANSWER_MAX];
-        let decision = self.switch.outbound(&self.table, now, shown(bytes), &mut answer);
-        match decision {
-            Outbound::To(to) => self.send_to(now, to, bytes),
-            Outbound::Flood => {
-                let all: Vec<usize> = self.table.flood().collect();
-                all.into_iter().for_each(|to| self.send_to(now, to, bytes));
-            }
-            Outbound::Answer(len) => self.frames.extend(answer.get(..len).map(<[u8]>::to_vec)),
-            Outbound::Drop(_) => {}
-        }
     }
 
     /// Shows what was sent to the peers.
@@ -357,6 +344,38 @@ impl<M: Memory, B: Bell> Station<M, B> {
             table = table.extend([], [], v4.chain(v6).map(|ip| (ip, record.node)));
         }
         self.table = table.build();
+    }
+}
+
+impl<M: Memory, B: Bell> Frames for Station<M, B> {
+    fn frame_most(&self) -> usize {
+        self.config.frame() as usize
+    }
+
+    fn has_room(&mut self) -> bool {
+        let most = self.config.frame() as usize + Header::LEN + VirtioNet::LEN;
+        let room = self.ways.iter_mut().all(|w| w.ends.is_broken() || w.ends.has_room(most));
+        self.wants_room |= !room;
+        room
+    }
+
+    fn poll_frame(&mut self, _now: Time) -> Option<Vec<u8>> {
+        self.frames.pop_front()
+    }
+
+    /// The peers see it after [`Station::flush`].
+    fn send_frame(&mut self, now: Time, bytes: &mut [u8]) {
+        let mut answer = [0; ANSWER_MAX];
+        let decision = self.switch.outbound(&self.table, now, shown(bytes), &mut answer);
+        match decision {
+            Outbound::To(to) => self.send_to(now, to, bytes),
+            Outbound::Flood => {
+                let all: Vec<usize> = self.table.flood().collect();
+                all.into_iter().for_each(|to| self.send_to(now, to, bytes));
+            }
+            Outbound::Answer(len) => self.frames.extend(answer.get(..len).map(<[u8]>::to_vec)),
+            Outbound::Drop(_) => {}
+        }
     }
 }
 

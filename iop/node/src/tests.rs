@@ -49,7 +49,7 @@ pub(crate) fn world(change: impl Fn(&mut Config)) -> World {
     server.join(now, Ends::with(from, vec![reads], std::boxed::Box::new(|| {}) as Bell));
     let mac = messenger_core::Mac::of(client.config().id);
     let config = InterfaceConfig::new(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
-    let mut interface = Interface::new(config, &mut Port { station: &mut client, now }, Instant::ZERO);
+    let mut interface = Interface::new(config, &mut Port { frames: &mut client, now }, Instant::ZERO);
     interface.update_ip_addrs(|own| {
         own.push(IpCidr::new(IpAddress::v4(10, 77, 0, 1), 16)).unwrap();
         own.push(IpCidr::new("fd4d::1".parse().unwrap(), 64)).unwrap();
@@ -67,7 +67,7 @@ impl World {
         self.now = self.now + Duration::from_millis(1);
         self.client.handle(self.now);
         let at = Instant::from_millis((self.now.as_nanos() / 1_000_000) as i64);
-        let mut port = Port { station: &mut self.client, now: self.now };
+        let mut port = Port { frames: &mut self.client, now: self.now };
         self.interface.poll(at, &mut port, &mut self.sockets);
         self.client.flush();
     }

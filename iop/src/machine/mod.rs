@@ -1,6 +1,6 @@
 //! How a processor is, in the words of I2O, and what follows from what happens to it.
 //!
-//! | from \ event | boot | image ready | link up | failure | time is up | cannot launch | reset | hold | drained |
+//! | from \ event | boot | image ready | joined | failure | time is up | cannot launch | reset | hold | drained |
 //! | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 //! | reset | initializing, *launch* | - | - | - | - | - | initializing, *launch* | hold | - |
 //! | initializing | - | ready, *join* | - | failed, *stop* | failed, *stop* | failed, *stop* | reset, initializing, *stop, launch* | hold, *stop* | - |
@@ -30,7 +30,7 @@ pub enum State {
     Reset,
     /// It is not started again until somebody says so.
     Hold,
-    /// Its image is ready; the fabric has not heard it yet.
+    /// Its image is ready; it is no member of the fabric yet.
     Ready,
     /// It is a member of the fabric.
     Operational,
@@ -76,8 +76,8 @@ pub enum Event {
     Boot,
     /// Its image says that it is ready.
     ImageReady,
-    /// The fabric heard it.
-    LinkUp,
+    /// It and its host's node know each other as members of the fabric, and the way to each other.
+    Joined,
     /// The fabric hears it no more.
     LinkDown,
     /// Its image panicked.
@@ -151,7 +151,7 @@ pub struct Policy {
     pub delay_longest: Duration,
     /// So many short lives one after the other, and it is taken for broken.
     pub fault_after: u32,
-    /// How long an image may take until it is ready, and then until the fabric hears it.
+    /// How long an image may take until it is ready, and then until it is a member of the fabric.
     pub patience: Duration,
     /// How long what is under way may take when it is to go.
     pub drain: Duration,
@@ -249,7 +249,7 @@ impl Machine {
         self.due = None;
         match self.state {
             State::Initializing => self.fail(now, "its image did not get ready in time"),
-            State::Ready => self.fail(now, "the fabric did not hear it in time"),
+            State::Ready => self.fail(now, "it did not join the fabric in time"),
             State::Failed => self.launch(now, "started again"),
             State::Operational => self.go(now),
             State::Reset | State::Hold | State::Faulted => Act::default(),
@@ -290,7 +290,7 @@ impl Machine {
                 self.enter(now, S::Ready, "its image is ready", Some(self.policy.patience));
                 Act { join: true, ..Act::default() }
             }
-            (S::Ready, E::LinkUp) => {
+            (S::Ready, E::Joined) => {
                 self.enter(now, S::Operational, "a member of the fabric", None);
                 Act::default()
             }
@@ -299,12 +299,12 @@ impl Machine {
             (S::Initializing | S::Ready | S::Operational, E::Panicked) => self.fail(now, "its image panicked"),
             (S::Initializing | S::Ready | S::Operational, E::Garbage) => self.fail(now, "what it says makes no sense"),
             (S::Ready | S::Operational, E::LinkDown) => self.fail(now, "the fabric does not hear it any more"),
-            (S::Initializing, E::Boot | E::LinkUp | E::LinkDown)
+            (S::Initializing, E::Boot | E::Joined | E::LinkDown)
             | (S::Ready, E::Boot | E::ImageReady | E::CannotLaunch)
-            | (S::Operational, E::Boot | E::ImageReady | E::LinkUp | E::CannotLaunch)
+            | (S::Operational, E::Boot | E::ImageReady | E::Joined | E::CannotLaunch)
             | (
                 S::Reset | S::Failed | S::Faulted | S::Hold,
-                E::ImageReady | E::LinkUp | E::LinkDown | E::Panicked | E::Ended | E::Garbage | E::CannotLaunch,
+                E::ImageReady | E::Joined | E::LinkDown | E::Panicked | E::Ended | E::Garbage | E::CannotLaunch,
             )
             | (S::Faulted, E::Boot | E::Reset)
             | (

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 const EVENTS: [Event; 13] = [
     Event::Boot,
     Event::ImageReady,
-    Event::LinkUp,
+    Event::Joined,
     Event::LinkDown,
     Event::Panicked,
     Event::Ended,
@@ -33,7 +33,7 @@ fn machine(state: State) -> Machine {
         State::Reset => &[],
         State::Initializing => &[Event::Boot],
         State::Ready => &[Event::Boot, Event::ImageReady],
-        State::Operational => &[Event::Boot, Event::ImageReady, Event::LinkUp],
+        State::Operational => &[Event::Boot, Event::ImageReady, Event::Joined],
         State::Failed | State::Faulted => &[Event::Boot, Event::Ended],
         State::Hold => &[Event::Hold],
     };
@@ -162,7 +162,7 @@ fn a_long_life_is_forgiven() {
         assert_eq!(m.poll_timeout(), Some(at(second) + Policy::default().delay_first));
         m.handle_timeout(at(second + 1));
         m.handle(at(second + 1), Event::ImageReady);
-        m.handle(at(second + 1), Event::LinkUp);
+        m.handle(at(second + 1), Event::Joined);
     }
     assert_eq!(m.state(), State::Operational);
 }

@@ -45,7 +45,7 @@ pub mod wire;
 
 pub use conduit::{Cause, Demotion, Policy};
 pub use delivery::{Ask, Delivery, Outcome, Received, Slot};
-pub use exchange::{Exchange, Gone, StreamView, TraceFilter, Traced, Traffic};
+pub use exchange::{Exchange, Gone, StreamView, TraceFilter, Traced, Traffic, UnderWay};
 pub use id::{Incarnation, LinkId, Mac, NodeId, PortId, SegmentId};
 pub use limits::{AREA, Limits, MESSAGE_COST, PATTERN, PROPERTIES};
 pub use link::{Link, LinkPeer, LinkSpec, LinkState, Reason, Transmit};

@@ -2,12 +2,22 @@
 //! name of the method says so.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::{fmt, ops::Range};
+use core::{any::Any, fmt, ops::Range};
 
 /// Memory that can be shared: a vector, a mapped file, a buffer of a pool.
 pub trait Memory: Send + Sync {
     /// The bytes. The same at every call.
     fn bytes(&self) -> &[u8];
+
+    /// How many there are, where that can be told without them.
+    fn size(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Itself, for an owner who has a better way to its bytes than [`Memory::bytes`].
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
 }
 
 impl<T: AsRef<[u8]> + Send + Sync> Memory for T {
@@ -72,7 +82,7 @@ impl Payload {
 
     /// Memory that is shared with its owner; it must not change while the payload lives.
     pub fn from_shared(memory: Arc<dyn Memory>) -> Payload {
-        let end = memory.bytes().len();
+        let end = memory.size();
         Payload::one(Piece { store: Store::Shared(memory), start: 0, end })
     }
 
@@ -102,6 +112,18 @@ impl Payload {
     fn one(piece: Piece) -> Payload {
         let len = piece.len();
         Payload { pieces: if len == 0 { Pieces::None } else { Pieces::One(piece) }, start: 0, len }
+    }
+
+    /// The shared memory that it is the whole of, and of nothing else.
+    pub fn whole(&self) -> Option<&dyn Memory> {
+        match &self.pieces {
+            Pieces::One(Piece { store: Store::Shared(memory), start: 0, .. })
+                if self.start == 0 && self.len == memory.size() =>
+            {
+                Some(&**memory)
+            }
+            _ => None,
+        }
     }
 
     /// Bytes in all.
@@ -223,6 +245,28 @@ mod tests {
         let chunks = twice.chunks();
         assert_eq!((chunks.len(), twice.len()), (3, 1011));
         assert_eq!((chunks[0].as_ptr(), chunks[2].as_ptr()), (at, at.wrapping_add(10)));
+    }
+
+    /// An owner gets its memory back as what it is; to know how long it is nobody asks for the bytes.
+    #[test]
+    fn an_owner_knows_its_memory_again() {
+        struct Far(usize);
+        impl Memory for Far {
+            fn bytes(&self) -> &[u8] {
+                unreachable!("nobody needs them")
+            }
+            fn size(&self) -> usize {
+                self.0
+            }
+            fn as_any(&self) -> Option<&dyn Any> {
+                Some(self)
+            }
+        }
+        let far = Payload::from_shared(Arc::new(Far(5)));
+        let known = |payload: &Payload| payload.whole().and_then(Memory::as_any).is_some_and(|any| any.is::<Far>());
+        assert!(known(&far) && known(&far.clone().slice(0..9)) && far.len() == 5);
+        assert!(!known(&far.slice(1..5)) && !known(&far.slice(0..4)));
+        assert!(!known(&Payload::gather([far.clone(), far])) && !known(&Payload::from(vec![1; 5])));
     }
 
     /// Rows: SG-2.

@@ -141,6 +141,7 @@ fn record() -> Record {
         version: 0x6867_6665_6463_6261,
         name: name("node-7"),
         relay: true,
+        leaving: false,
         neighbours: vec![node(1), node(0x0102_0304)],
         messages: vec![],
         attachments: vec![attachment("lan", vec![[10, 77, 0, 7]], vec![address]), attachment("san", vec![], vec![])],

@@ -112,7 +112,7 @@ fn handle(line: &Line, port: PortId) {
     let message = stray.map(|message| taken(line, take, message)).or_else(|| {
         // A port that is gone meanwhile has nothing to be handled.
         let asked = line.ask(About::Take(port), Request::Receive { port, take }, &[]);
-        asked.and_then(|(done, payload)| received(port, done, payload)).ok().flatten()
+        asked.and_then(|(done, payload)| received(port, done, payload)).ok().and_then(|mut all| all.pop())
     });
     let came = message.is_some();
     let failed = message.is_some_and(|message| fails(line, &mut run, message));

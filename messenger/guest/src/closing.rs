@@ -1,10 +1,10 @@
 //! To close a port when what was sent from it is settled; to look at a port, and for a node.
 
 use crate::{
-    Contents, Finished, Guest, GuestError, NodeId, PortId,
+    Code, Contents, Finished, Guest, GuestError, NodeId, PortId,
     callbacks::work,
     inbox::{About, Ending},
-    protocol::{Done, Request},
+    protocol::{Done, Request, pick},
 };
 
 impl Guest {
@@ -43,9 +43,10 @@ impl Guest {
     /// # Errors
     /// [`GuestError::Refused`] with [`crate::Code::NotFound`]: there is none now.
     pub fn find(&self, node: &str) -> Result<(NodeId, String), GuestError> {
-        match self.line().ask(About::Nothing, Request::Find { node: node.into() }, &[])? {
-            (Done::Node { node, name }, _) => Ok((node, name)),
-            _ => Err(GuestError::Answer),
-        }
+        let refused = GuestError::Refused(Code::NotFound.into());
+        let members = self.members()?;
+        let found = pick(members.iter().filter(|m| m.up).map(|m| (&*m.node_name, m.node)), node);
+        let found = members.into_iter().find(|member| Some(member.node) == found);
+        found.map(|member| (member.node, member.node_name)).ok_or(refused)
     }
 }

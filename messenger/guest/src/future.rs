@@ -81,7 +81,7 @@ impl Receiving {
                 let Poll::Ready(answer) = answer else { return Ok(Poll::Pending) };
                 self.call = None;
                 let (done, payload) = answer?.map_err(GuestError::Refused)?;
-                if let Some(message) = received(self.port, done, payload)? {
+                if let Some(message) = received(self.port, done, payload)?.pop() {
                     return Ok(Poll::Ready(message));
                 }
             }

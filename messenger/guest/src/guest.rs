@@ -1,5 +1,6 @@
 //! The guest's end of the connection.
 
+mod many;
 mod slots;
 
 use crate::{
@@ -78,6 +79,12 @@ impl Guest {
     /// Ends the guest for all its clones, as if its process ended: calls that wait are told so.
     pub fn leave(&self) {
         self.line().hang_up();
+    }
+
+    /// Who waits for something looks for it so long before it sleeps, as far as that pays (see [`crate::Look`]): answers come
+    /// in a few microseconds, for the processor's time meanwhile. At first nobody does.
+    pub fn set_look(&self, most: Duration) {
+        self.line().set_look(most);
     }
 
     /// The node it is a guest of.

@@ -4,7 +4,7 @@ use crate::{
     GuestError, Outcome, PathState, PortId, Received, Replied, Take,
     line::Answered,
     port::Port,
-    protocol::{Change, Done, Finished, Path, Slot, Ticket, Told, Watch},
+    protocol::{Change, Done, Finished, Path, SentMany, Slot, Taken, Ticket, Told, Watch},
     wait::{Object, Objects, Sign},
 };
 use std::{
@@ -55,6 +55,8 @@ pub(crate) enum About {
     Take(PortId),
     /// Sends from a port.
     Send(PortId, Option<Then>),
+    /// Sends several messages from a port.
+    SendMany(PortId),
     /// Finishes a port.
     Finish(PortId, Option<Ending>),
 }
@@ -137,10 +139,11 @@ impl Inbox {
     fn keep_stray(&mut self, port: Option<PortId>, answer: Answered) {
         if let (Some(id), Ok((done, payload))) = (port, answer)
             && let Some(port) = self.ports.get_mut(&id)
-            && let Ok(Some(message)) = received(id, done, payload)
+            && let Ok(messages) = received(id, done, payload)
+            && !messages.is_empty()
         {
-            // The port is as it is; this one comes on top.
-            port.strays.push_back(message);
+            // The port is as it is; these come on top.
+            port.strays.extend(messages);
             if port.tell_ready() {
                 self.events.push_back(Event::Port(id));
             }
@@ -231,7 +234,8 @@ impl Inbox {
                 }
             }
             Told::Welcome { .. } => self.welcome = Some(told),
-            Told::Bye { .. } => {}
+            // The line has done what is to be done.
+            Told::Bye { .. } | Told::Given { .. } => {}
         }
     }
 
@@ -258,18 +262,22 @@ impl Inbox {
                 self.ports.remove(port);
                 touched = Some(Object::Port(*port));
             }
-            (About::Take(id), Ok((Done::Message { more, .. } | Done::Empty { more }, _))) => {
+            (
+                About::Take(id),
+                Ok((Done::Message { more, .. } | Done::Messages { more, .. } | Done::Empty { more }, _)),
+            ) => {
                 if let Some(port) = self.ports.get_mut(id) {
                     port.ready = *more;
                     touched = Some(Object::Port(*id));
                 }
             }
             (About::Send(from, then), Ok((Done::Sent(sent), _))) => {
-                if let Some(ticket) = sent.ticket {
-                    self.sent_from.insert((*from, ticket));
-                    let (replies, then) = (Vec::new(), then.take());
-                    let open = Pledge::Open { from: *from, replies, then, confirmed: false, loose: false };
-                    self.tickets.insert(ticket, open);
+                let then = then.take();
+                pledge(&mut self.tickets, &mut self.sent_from, *from, sent.ticket, then);
+            }
+            (About::SendMany(from), Ok((Done::SentMany(SentMany { sent, .. }), _))) => {
+                for sent in sent {
+                    pledge(&mut self.tickets, &mut self.sent_from, *from, sent.ticket, None);
                 }
             }
             (About::Finish(port, ending), Ok((Done::Finished(Finished::AtOnce), _))) => {
@@ -466,11 +474,34 @@ impl Inbox {
     }
 }
 
-/// A message, from the answer to a receive.
-pub(crate) fn received(port: PortId, done: Done, payload: Vec<u8>) -> Result<Option<Received>, GuestError> {
+/// Notes a ticket that was made.
+fn pledge(
+    tickets: &mut BTreeMap<Ticket, Pledge>,
+    sent_from: &mut BTreeSet<(PortId, Ticket)>,
+    from: PortId,
+    ticket: Option<Ticket>,
+    then: Option<Then>,
+) {
+    if let Some(ticket) = ticket {
+        sent_from.insert((from, ticket));
+        tickets.insert(ticket, Pledge::Open { from, replies: Vec::new(), then, confirmed: false, loose: false });
+    }
+}
+
+/// Messages, from the answer to a receive.
+pub(crate) fn received(port: PortId, done: Done, payload: Vec<u8>) -> Result<Vec<Received>, GuestError> {
     match done {
-        Done::Message { head, hold, .. } => Ok(Some(Received { head, payload, port, hold })),
-        Done::Empty { .. } => Ok(None),
+        Done::Message { head, hold, .. } => Ok(vec![Received { head, payload, port, hold }]),
+        Done::Messages { all, .. } => {
+            let (mut messages, mut rest) = (Vec::with_capacity(all.len()), &payload[..]);
+            for Taken { head, hold, length } in all {
+                let (own, behind) = rest.split_at_checked(length as usize).ok_or(GuestError::Answer)?;
+                rest = behind;
+                messages.push(Received { head, payload: own.to_vec(), port, hold });
+            }
+            Ok(messages)
+        }
+        Done::Empty { .. } => Ok(Vec::new()),
         _ => Err(GuestError::Answer),
     }
 }

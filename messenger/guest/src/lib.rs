@@ -34,15 +34,17 @@
 //! }
 //! # Ok::<(), messenger::GuestError>(())
 //! ```
-#![forbid(unsafe_code)]
 
+pub mod arena;
 mod callbacks;
 mod closing;
+mod devices;
 mod error;
 mod future;
 mod guest;
 mod inbox;
 mod line;
+mod look;
 mod message;
 mod paths;
 mod place;
@@ -52,19 +54,21 @@ mod receive;
 mod wait;
 mod waitset;
 
+pub use devices::Devices;
 pub use error::GuestError;
 pub use future::{Later, Receiving};
 pub use guest::Guest;
 pub use inbox::{Notice, Pending};
+pub use look::Look;
 pub use message::{Answer, Message, Outcome, Received, Replied};
 pub use messenger_core::{
-    Code, Control, NodeId, PathState, PortId, Status, Tier,
+    Choice, Code, Control, NodeId, PathState, PortId, Status, Tier,
     wire::{Agent, Priority},
 };
 pub use place::{FABRIC, Place, PlaceError, RUN_DIR};
 pub use protocol::{
-    Change, Choice, Contents, Finished, Head, Life, Member, Numbers, Origin, Path, PathInfo, PathSpec, PortSpec, Sent,
-    Slot, Take, Ticket, To, Wants, Watch,
+    Change, Contents, Finished, Head, Life, Member, Numbers, Origin, Path, PathInfo, PathSpec, PortSpec, Sent,
+    SentMany, Slot, Take, Ticket, To, Wants, Watch,
 };
 pub use wait::Sign;
 pub use waitset::{WaitSet, Waitable};

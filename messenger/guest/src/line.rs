@@ -4,19 +4,23 @@
 //! for everybody, and leaves the input for the next one when it has what it wants. A guest with callbacks has one thread more
 //! (the *pump*), which wants nothing and waits for ever, so that somebody always reads.
 
+mod shared;
+
 use crate::{
-    GuestError,
+    GuestError, Look,
     inbox::{About, Inbox},
-    protocol::{Call, Done, FrameError, Frames, PAYLOAD_MOST, Request, Told, emit, parse},
+    protocol::{Call, Done, Frame, FrameError, Frames, PAYLOAD_MOST, Request, Told, emit, emit_lent, parse},
     wait::Object,
 };
 use messenger_core::Status;
 use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     io::Errno,
+    net::RecvFlags,
 };
+use shared::{Sharing, read_with};
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, Write},
     net::Shutdown,
     os::{fd::OwnedFd, unix::net::UnixStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -44,6 +48,8 @@ pub(crate) struct Line {
     told: Condvar,
     /// Wakes who reads when something happened that did not come in.
     nudge: OwnedFd,
+    /// Memory for large payloads.
+    sharing: Sharing,
 }
 
 #[derive(Debug)]
@@ -53,13 +59,17 @@ struct State {
     input: Option<Input>,
     end: Option<End>,
     threads: bool,
+    look: Duration,
 }
 
 /// What is needed to read.
 #[derive(Debug)]
 struct Input {
+    look: Look,
     frames: Frames,
     chunk: Box<[u8]>,
+    /// Descriptors that came, until it is told what they are.
+    descriptors: Vec<OwnedFd>,
 }
 
 /// Why the connection is no more.
@@ -83,14 +93,17 @@ impl End {
 impl Line {
     pub(crate) fn new(stream: UnixStream) -> io::Result<Line> {
         stream.set_write_timeout(Some(PATIENCE))?;
-        let input = Input { frames: Frames::new(LONGEST), chunk: vec![0; CHUNK].into() };
-        let state = State { inbox: Inbox::default(), input: Some(input), end: None, threads: false };
+        let look = Look::new(Duration::ZERO);
+        let input = Input { look, frames: Frames::new(LONGEST), chunk: vec![0; CHUNK].into(), descriptors: Vec::new() };
+        let state =
+            State { inbox: Inbox::default(), input: Some(input), end: None, threads: false, look: Duration::ZERO };
         Ok(Line {
             stream,
             writing: Mutex::new(()),
             state: Mutex::new(state),
             told: Condvar::new(),
             nudge: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
+            sharing: Sharing::default(),
         })
     }
 
@@ -149,6 +162,13 @@ impl Line {
 
     /// Makes a call and waits for its answer.
     pub(crate) fn ask(&self, about: About, request: Request, payload: &[u8]) -> Result<(Done, Vec<u8>), GuestError> {
+        if self.sharing.is_wanted(payload.len()) {
+            self.share()?;
+        }
+        self.ask_plainly(about, request, payload)
+    }
+
+    fn ask_plainly(&self, about: About, request: Request, payload: &[u8]) -> Result<(Done, Vec<u8>), GuestError> {
         let number = self.begin(about, request, payload)?;
         match self.wait(Some(Instant::now() + PATIENCE), |inbox| inbox.answer(number))? {
             Some(answer) => answer.map_err(GuestError::Refused),
@@ -163,12 +183,24 @@ impl Line {
     /// Makes a call whose answer is looked for later.
     pub(crate) fn begin(&self, about: About, request: Request, payload: &[u8]) -> Result<u32, GuestError> {
         let number = self.with(|inbox| inbox.call(about));
-        let written = emit(&Call { number, request }, payload).map_err(GuestError::from);
-        if let Err(error) = written.and_then(|frame| self.write(&frame)) {
+        let call = Call { number, request };
+        if let Err(error) = self.frame(&call, payload).and_then(|frame| self.write(&frame)) {
             self.with(|inbox| inbox.forget_call(number));
             return Err(error);
         }
         Ok(number)
+    }
+
+    /// The frame of a call, its payload lent if it is large, and before it what is given back.
+    fn frame(&self, call: &Call, payload: &[u8]) -> Result<Vec<u8>, GuestError> {
+        let lent = self.sharing.lend(payload).map(|place| emit_lent(call, place));
+        let frame = lent.unwrap_or_else(|| emit(call, payload))?;
+        let mut given = self.sharing.given()?;
+        if given.is_empty() {
+            return Ok(frame);
+        }
+        given.extend_from_slice(&frame);
+        Ok(given)
     }
 
     /// Writes a whole frame, or ends the connection.
@@ -208,9 +240,13 @@ impl Line {
                 return Ok(None);
             }
             looked = true;
+            let look = state.look;
             state = match (state.input.take(), left) {
                 (Some(mut input), left) => {
                     drop(state);
+                    if input.look.most() != look {
+                        input.look = Look::new(look);
+                    }
                     let came = self.read(&mut input, left);
                     let mut state = self.lock();
                     state.input = Some(input);
@@ -228,8 +264,25 @@ impl Line {
         }
     }
 
+    /// How long who waits looks before it sleeps.
+    pub(crate) fn set_look(&self, most: Duration) {
+        let mut state = self.lock();
+        state.look = most;
+    }
+
     /// Waits for bytes and reads once: everything that is whole then.
     fn read(&self, input: &mut Input, limit: Option<Duration>) -> Result<Vec<(Told, Vec<u8>)>, End> {
+        let looks = limit.is_none_or(|limit| limit > input.look.most());
+        while looks && input.look.look_again() {
+            match receive(&self.stream, input, RecvFlags::DONTWAIT)? {
+                0 => {}
+                _ => {
+                    input.look.worked();
+                    return self.take_whole(input);
+                }
+            }
+        }
+        let before = Instant::now();
         let limit = limit.map(|d| Timespec {
             tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(d.subsec_nanos()),
@@ -243,21 +296,58 @@ impl Line {
         if nudged {
             let _ = rustix::io::read(&self.nudge, &mut [0; 8]);
         }
+        input.look.slept(before.elapsed(), came);
         if !came {
             return Ok(Vec::new());
         }
-        match (&self.stream).read(&mut input.chunk) {
-            Ok(0) => return Err(End::Io(ErrorKind::UnexpectedEof)),
-            Ok(n) => input.frames.push(input.chunk.get(..n).unwrap_or_default()),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(End::Io(e.kind())),
-        }
+        receive(&self.stream, input, RecvFlags::empty())?;
+        self.take_whole(input)
+    }
+
+    /// Everything that is whole.
+    fn take_whole(&self, input: &mut Input) -> Result<Vec<(Told, Vec<u8>)>, End> {
         let mut told = Vec::new();
         while let Some(frame) = input.frames.next_frame().map_err(End::Frame)? {
-            let (value, payload) = parse(&frame, frame.len()).map_err(End::Frame)?;
-            told.push((value, payload.to_vec()));
+            told.push(self.told(frame, &mut input.descriptors)?);
+        }
+        if self.sharing.gives_soon() {
+            // Nothing else may be said for a while.
+            let given = self.sharing.given().map_err(End::Frame)?;
+            (&self.stream).write_all(&given).map_err(|error| End::Io(error.kind()))?;
         }
         Ok(told)
+    }
+
+    /// What a frame tells, with its payload.
+    fn told(&self, frame: Frame, descriptors: &mut Vec<OwnedFd>) -> Result<(Told, Vec<u8>), End> {
+        let (value, rest) = parse(&frame, frame.len()).map_err(End::Frame)?;
+        let payload = match frame.lent(rest).map_err(End::Frame)? {
+            Some(place) => self.sharing.take(place).map_err(End::Frame)?,
+            None => {
+                self.sharing.came(rest.len());
+                rest.to_vec()
+            }
+        };
+        match value {
+            Told::Done { done: Done::Arena, .. } => {
+                self.sharing.open(descriptors).map_err(|error| End::Io(error.kind()))?;
+            }
+            Told::Given { at } => self.sharing.give(at).map_err(End::Frame)?,
+            _ => {}
+        }
+        Ok((value, payload))
+    }
+
+    /// Shares memory with the daemon, once; it may have none to share.
+    fn share(&self) -> Result<(), GuestError> {
+        let _turn = self.sharing.turn();
+        if !self.sharing.begin() {
+            return Ok(());
+        }
+        match self.ask_plainly(About::Nothing, Request::Arena, &[]) {
+            Ok(_) | Err(GuestError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Ends the connection for everybody.
@@ -278,6 +368,19 @@ impl Line {
         });
         let worker = thread::Builder::new().name("guest-callbacks".into()).spawn(move || work(&worker));
         pump.and(worker).map(drop).map_err(GuestError::Io)
+    }
+}
+
+/// Reads once; how many bytes came.
+fn receive(stream: &UnixStream, input: &mut Input, flags: RecvFlags) -> Result<usize, End> {
+    match read_with(stream, &mut input.chunk, &mut input.descriptors, flags) {
+        Ok(0) => Err(End::Io(ErrorKind::UnexpectedEof)),
+        Ok(n) => {
+            input.frames.push(input.chunk.get(..n).unwrap_or_default());
+            Ok(n)
+        }
+        Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => Ok(0),
+        Err(e) => Err(End::Io(e.kind())),
     }
 }
 

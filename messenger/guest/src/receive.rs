@@ -69,6 +69,32 @@ impl Guest {
         take: Take,
         limit: Option<Duration>,
     ) -> Result<Option<Received>, GuestError> {
+        Ok(self.receive_some(port, take, limit, || Request::Receive { port, take })?.pop())
+    }
+
+    /// Takes the first messages of a port, at most `most`, as many as are there: fewer calls than to take them one by one. None: none
+    /// came within `limit`; without one it waits for ever.
+    ///
+    /// # Errors
+    /// As for [`Guest::receive`].
+    pub fn receive_many(
+        &self,
+        port: PortId,
+        take: Take,
+        most: usize,
+        limit: Option<Duration>,
+    ) -> Result<Vec<Received>, GuestError> {
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        self.receive_some(port, take, limit, || Request::ReceiveMany { port, take, most })
+    }
+
+    fn receive_some(
+        &self,
+        port: PortId,
+        take: Take,
+        limit: Option<Duration>,
+        request: impl Fn() -> Request,
+    ) -> Result<Vec<Received>, GuestError> {
         let line = self.line();
         // A limit too far to be told is none.
         let end = limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -85,14 +111,14 @@ impl Guest {
             let step = line.wait(end, |inbox| step(inbox, (port, take), canceled, seen, at_once))?;
             seen = match step {
                 Some(Step::Ask(news)) => news,
-                Some(Step::Stray(message)) => return Ok(Some(taken(line, take, *message))),
+                Some(Step::Stray(message)) => return Ok(vec![taken(line, take, *message)]),
                 Some(Step::Refused(code)) => return Err(GuestError::Refused(code.into())),
-                None => return Ok(None),
+                None => return Ok(Vec::new()),
             };
-            let (done, payload) = line.ask(About::Take(port), Request::Receive { port, take }, &[])?;
-            let message = received(port, done, payload)?;
-            if message.is_some() || at_once {
-                return Ok(message);
+            let (done, payload) = line.ask(About::Take(port), request(), &[])?;
+            let messages = received(port, done, payload)?;
+            if !messages.is_empty() || at_once {
+                return Ok(messages);
             }
         }
     }

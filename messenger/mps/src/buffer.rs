@@ -195,6 +195,7 @@ mod tests {
         }
     }
 
+    /// Rows: MI-2.
     #[test]
     fn between_send_and_completion_it_is_the_services() {
         let owner = Owner::default();

@@ -1,9 +1,9 @@
 //! Bare machines that talk to each other without their host, which stands still meanwhile.
 
-use super::{ask, board, image, wait_life_of};
+use super::{ask, board, swap::Rig, wait_life_of};
 use iop_node::{board::PULSE_AT, ports::requests};
 use messenger_core::Name;
-use minet_tests::{Config, Error, Net, Node, Result, SOON, eventually};
+use minet_tests::{Error, Node, Result, SOON, eventually};
 use rustix::process::Signal;
 use std::{fs::File, os::unix::fs::FileExt};
 
@@ -67,35 +67,35 @@ fn stopped<T>(node: &Node, what: impl FnOnce() -> Result<T>) -> Result<T> {
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn bare_machines_talk_while_their_host_stands_still() -> Result<()> {
-    let image = image()?;
-    let net = Net::new()?;
-    let a = Node::start(&net, &net.space("a")?, Config::new("a", 1).iop("io1", 9, &image).iop("io2", 10, &image))?;
-    let [first, second] = [Pulse::of(&a, "io1")?, Pulse::of(&a, "io2")?];
-    a.wait_members(3, SOON)?;
-    probe(&a, "io1", "io2")?;
+    talk_without_their_host(&Rig::machines(2)?)
+}
+
+pub fn talk_without_their_host(rig: &Rig) -> Result<()> {
+    let a = &rig.node;
+    let [first, second] = [Pulse::of(a, "io1")?, Pulse::of(a, "io2")?];
+    probe(a, "io1", "io2")?;
     first.rises(20, "io1 of io2, the host is there").map_err(|error| a.with_log(error.to_string()))?;
-    let before = passed_on(&a)?;
+    let before = passed_on(a)?;
     first.rises(100, "io1 of io2, the host is there")?;
-    assert_eq!(passed_on(&a)?, before, "the host sees nothing of it");
+    assert_eq!(passed_on(a)?, before, "the host sees nothing of it");
     // Longer than any heartbeat's patience: four times half a second.
-    stopped(&a, || (0..10).try_for_each(|_| first.rises(100, "io1 of io2, the host stands still")))?;
+    stopped(a, || (0..10).try_for_each(|_| first.rises(100, "io1 of io2, the host stands still")))?;
     a.wait_members(3, SOON)?;
 
-    let table = wait_life_of(&a, "io1", 1)?["table"].as_u64();
-    let image = image.display().to_string();
-    a.ask(&["iop", "add", "io3", "--id", "11", "--image", &image])?;
-    wait_life_of(&a, "io3", 1)?;
-    assert!(wait_life_of(&a, "io1", 1)?["table"].as_u64() > table, "it was told of the new one");
+    let table = wait_life_of(a, "io1", 1)?["table"].as_u64();
+    rig.add("io3", "11")?;
+    wait_life_of(a, "io3", 1)?;
+    assert!(wait_life_of(a, "io1", 1)?["table"].as_u64() > table, "it was told of the new one");
     a.wait_members(4, SOON)?;
-    probe(&a, "io1", "io3")?;
-    probe(&a, "io2", "io3")?;
-    stopped(&a, || {
+    probe(a, "io1", "io3")?;
+    probe(a, "io2", "io3")?;
+    stopped(a, || {
         first.rises(100, "io1 of io3, the host stands still")?;
         second.rises(100, "io2 of io3, the host stands still")
     })?;
     a.wait_members(4, SOON)?;
     for name in ["io1", "io2", "io3"] {
-        assert_eq!(wait_life_of(&a, name, 1)?["lives"], 1, "{name} was not reset");
+        assert_eq!(wait_life_of(a, name, 1)?["lives"], 1, "{name} was not reset");
     }
     Ok(())
 }

@@ -2,9 +2,12 @@
 //!
 //! Needs QEMU and the image (`cargo xtask iop`).
 
-mod direct;
+pub mod direct;
+pub mod hostile;
+mod line;
+mod other_processor;
 mod split;
-mod swap;
+pub mod swap;
 
 use crate::iop::{iop, iop_named};
 use messenger::{Guest, Message, Outcome, To};
@@ -15,14 +18,21 @@ use std::{env, fs, os::unix::fs::FileExt, path::PathBuf, time::Duration};
 const IP4: &str = "10.77.0.9";
 const IP6: &str = "fd4d::9";
 
-/// The image. Where it or QEMU cannot be had, `cargo xtask test` leaves these tests out.
+/// The image for a PC. Where it or QEMU cannot be had, `cargo xtask test` leaves these tests out.
 fn image() -> Result<PathBuf> {
-    let near = minet_binary()?.ancestors().nth(2).map(|target| target.join("minet/iop-x86_64"));
-    let image = env::var_os("MINET_TEST_IOP_IMAGE").map(PathBuf::from).or(near).filter(|image| image.is_file());
+    image_for("x86_64", "qemu-system-x86")
+}
+
+/// The image for a processor; Debian's package has the machine.
+fn image_for(processor: &str, package: &str) -> Result<PathBuf> {
+    let near = minet_binary()?.ancestors().nth(2).map(|target| target.join("minet"));
+    let all = env::var_os("MINET_TEST_IOP_IMAGES").map(PathBuf::from).or(near);
+    let image = all.map(|dir| dir.join(format!("iop-{processor}"))).filter(|image| image.is_file());
     let image = image.ok_or_else(|| Error::unexpected("there is no image: `cargo xtask iop` builds it"))?;
     let paths = env::var_os("PATH").unwrap_or_default();
-    let qemu = env::split_paths(&paths).any(|dir| dir.join("qemu-system-x86_64").is_file());
-    if qemu { Ok(image) } else { Err(Error::unexpected("install qemu-system-x86_64 (Debian: qemu-system-x86)")) }
+    let qemu = format!("qemu-system-{processor}");
+    let there = env::split_paths(&paths).any(|dir| dir.join(&qemu).is_file());
+    if there { Ok(image) } else { Err(Error::unexpected(format!("install {qemu} (Debian: {package})"))) }
 }
 
 /// Node `a`, its I/O processor `io1`, and node `b` on the same host.
@@ -42,7 +52,7 @@ fn wait_life(node: &Node, life: u64) -> Result<Value> {
     wait_life_of(node, "io1", life)
 }
 
-fn wait_life_of(node: &Node, name: &str, life: u64) -> Result<Value> {
+pub fn wait_life_of(node: &Node, name: &str, life: u64) -> Result<Value> {
     eventually(SOON, &format!("life {life} of {name}, operational"), || {
         let iop = iop_named(node, name)?;
         let right = iop["lives"].as_u64() >= Some(life) && iop["state"] == "operational";
@@ -52,12 +62,12 @@ fn wait_life_of(node: &Node, name: &str, life: u64) -> Result<Value> {
 }
 
 /// Does something as a process of a node's host.
-fn as_guest<T>(node: &Node, what: impl FnOnce(&mut Guest) -> T) -> T {
+pub fn as_guest<T>(node: &Node, what: impl FnOnce(&mut Guest) -> T) -> T {
     what(&mut Guest::join_at(&node.control().with_extension("guest")).unwrap())
 }
 
 /// Asks a port, which may not be known yet, and waits for its answer.
-fn ask(node: &Node, port: &str, opcode: u16, request: &[u8]) -> Result<Outcome> {
+pub fn ask(node: &Node, port: &str, opcode: u16, request: &[u8]) -> Result<Outcome> {
     let message = Message { opcode, ..Message::new(request) };
     as_guest(node, |guest| {
         eventually(SOON, &format!("an answer of {port}"), || {
@@ -67,7 +77,7 @@ fn ask(node: &Node, port: &str, opcode: u16, request: &[u8]) -> Result<Outcome> 
     })
 }
 
-fn curl(node: &Node, url: &str) -> Result<Output> {
+pub fn curl(node: &Node, url: &str) -> Result<Output> {
     node.space().run("curl", &["--silent", "--show-error", "--globoff", "--max-time", "10", url])
 }
 
@@ -140,6 +150,8 @@ fn a_deaf_machine_is_found_and_reset() -> Result<()> {
     a.space().run("kill", &["-STOP", &pid])?;
     let second = wait_life(&a, 2)?;
     assert_ne!(second["pid"].to_string(), pid);
+    // Its second life is a member again, and the other host too.
+    a.wait_members(3, SOON)?;
     assert_eq!(Ping::new(IP4, 5).run(a.space())?.received, 5);
     Ok(())
 }

@@ -2,21 +2,61 @@
 
 use super::{as_guest, ask, image, wait_life_of};
 use crate::iop::iop_named;
-use iop_node::ports::requests;
-use messenger::{Code, Guest, Message, PortId, Status, To};
+use iop_node::ports::{disk, requests};
+use messenger::{Code, Guest, GuestError, Message, PathSpec, PortId, Status, To};
 use minet_tests::{Config, Error, Net, Node, Result, SOON, eventually};
 use serde_json::Value;
 use std::{
-    path::Path,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-/// A node with processors `io1`, `io2`, …; whoever asks may have them fail.
-fn host(net: &Net, image: &Path, count: u32) -> Result<Node> {
-    let mut config = Config::new("a", 1);
-    config.iop_extra = "faults = true".to_owned();
-    let config = (1..=count).fold(config, |config, n| config.iop(&format!("io{n}"), 8 + n, image));
-    Node::start(net, &net.space("a")?, config)
+/// A node with processors `io1`, `io2`, …, all operational and members; whoever asks may have them fail.
+pub struct Rig {
+    pub node: Node,
+    /// The image of machines; there is none for processes.
+    image: Option<PathBuf>,
+    // Gone after what is in it.
+    _net: Net,
+}
+
+impl Rig {
+    /// They are machines without an operating system.
+    pub fn machines(count: u32) -> Result<Self> {
+        Self::new(Some(image()?), count)
+    }
+
+    /// They are processes of the host.
+    pub fn processes(count: u32) -> Result<Self> {
+        Self::new(None, count)
+    }
+
+    /// They are processes where there is no image.
+    pub fn new(image: Option<PathBuf>, count: u32) -> Result<Self> {
+        let net = Net::new()?;
+        let mut config = Config::new("a", 1);
+        config.iop_extra = "faults = true".to_owned();
+        for n in 1..=count {
+            let name = format!("io{n}");
+            config = match &image {
+                Some(image) => config.iop(&name, 8 + n, image),
+                None => config.iop_process(&name, 8 + n),
+            };
+        }
+        let node = Node::start(&net, &net.space("a")?, config)?;
+        for n in 1..=count {
+            wait_life_of(&node, &format!("io{n}"), 1)?;
+        }
+        node.wait_members(count as usize + 1, SOON)?;
+        Ok(Self { node, image, _net: net })
+    }
+
+    /// Inserts another one.
+    pub fn add(&self, name: &str, id: &str) -> Result<Value> {
+        let image = self.image.as_ref().map(|image| image.display().to_string());
+        let kind = image.as_deref().map_or(vec!["--process"], |image| vec!["--image", image]);
+        self.node.ask(&[&["iop", "add", name, "--id", id], &kind[..]].concat())
+    }
 }
 
 /// What happened of late, the latest last: kind and text.
@@ -60,18 +100,20 @@ fn next_status(node: &Node, to: &To, was: Status) -> Result<Status> {
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn four_machines_come_up_without_an_operator() -> Result<()> {
-    let image = image()?;
-    let net = Net::new()?;
-    let a = host(&net, &image, 4)?;
+    four_come_up(&Rig::machines(4)?)
+}
+
+pub fn four_come_up(rig: &Rig) -> Result<()> {
+    let a = &rig.node;
     for n in 1..=4 {
-        assert_eq!(wait_life_of(&a, &format!("io{n}"), 1)?["code"], 8, "operational, as I2O numbers it");
+        assert_eq!(wait_life_of(a, &format!("io{n}"), 1)?["code"], 8, "operational, as I2O numbers it");
     }
     a.wait_members(5, SOON)?;
     let all = a.ask(&["iop", "list"])?;
     let names: Vec<&str> = all["iops"].as_array().into_iter().flatten().filter_map(|i| i["name"].as_str()).collect();
     assert_eq!(names, ["io1", "io2", "io3", "io4"]);
     // In parallel: the last one was launched before the first one was ready.
-    let events = events(&a)?;
+    let events = events(a)?;
     let launched = position(&events, 0, "iop-state", "iop io4: reset -> initializing");
     assert!(launched < position(&events, 0, "iop-state", "-> ready"), "{events:?}");
     Ok(())
@@ -84,17 +126,16 @@ fn four_machines_come_up_without_an_operator() -> Result<()> {
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn a_reset_is_in_order() -> Result<()> {
-    let image = image()?;
-    let net = Net::new()?;
-    let a = host(&net, &image, 2)?;
-    wait_life_of(&a, "io1", 1)?;
-    wait_life_of(&a, "io2", 1)?;
-    a.wait_members(3, SOON)?;
-    let before = events(&a)?.len();
+    reset_in_order(&Rig::machines(2)?)
+}
+
+pub fn reset_in_order(rig: &Rig) -> Result<()> {
+    let a = &rig.node;
+    let before = events(a)?.len();
     a.ask(&["iop", "reset", "io1"])?;
-    wait_life_of(&a, "io1", 2)?;
+    wait_life_of(a, "io1", 2)?;
     a.wait_members(3, SOON)?;
-    let events = events(&a)?;
+    let events = events(a)?;
     let mut at = before;
     for (kind, text) in [
         ("iop-quiesce", "io1"),
@@ -106,8 +147,8 @@ fn a_reset_is_in_order() -> Result<()> {
     ] {
         at = position(&events, at, kind, text);
     }
-    assert_eq!(ask(&a, "iop/io1/requests", requests::ECHO, b"x")?.status(), Status::GOOD);
-    assert_eq!(wait_life_of(&a, "io2", 1)?["lives"], 1);
+    assert_eq!(ask(a, "iop/io1/requests", requests::ECHO, b"x")?.status(), Status::GOOD);
+    assert_eq!(wait_life_of(a, "io2", 1)?["lives"], 1);
     Ok(())
 }
 
@@ -118,41 +159,39 @@ fn a_reset_is_in_order() -> Result<()> {
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn orderly_and_surprise_extraction_are_told_apart() -> Result<()> {
-    let image = image()?;
-    let net = Net::new()?;
-    let a = host(&net, &image, 2)?;
-    wait_life_of(&a, "io1", 1)?;
-    wait_life_of(&a, "io2", 1)?;
-    a.wait_members(3, SOON)?;
+    extraction(&Rig::machines(2)?)
+}
 
-    let to = port(&a, "io1")?;
+pub fn extraction(rig: &Rig) -> Result<()> {
+    let a = &rig.node;
+    let to = port(a, "io1")?;
     a.ask(&["iop", "quiesce", "io1"])?;
-    assert_eq!(next_status(&a, &to, Status::GOOD)?, Status::new(Code::Quiesced));
-    assert_eq!(wait_life_of(&a, "io1", 1)?["traffic"], "quiesced");
+    assert_eq!(next_status(a, &to, Status::GOOD)?, Status::new(Code::Quiesced));
+    assert_eq!(wait_life_of(a, "io1", 1)?["traffic"], "quiesced");
     a.ask(&["iop", "enable", "io1"])?;
-    assert_eq!(next_status(&a, &to, Status::new(Code::Quiesced))?, Status::GOOD);
+    assert_eq!(next_status(a, &to, Status::new(Code::Quiesced))?, Status::GOOD);
 
     a.ask(&["iop", "hold", "io1"])?;
-    assert_eq!(next_status(&a, &to, Status::GOOD)?, Status::new(Code::Quiesced), "taken out in order");
-    assert_eq!(iop_named(&a, "io1")?["pid"], Value::Null);
+    assert_eq!(next_status(a, &to, Status::GOOD)?, Status::new(Code::Quiesced), "taken out in order");
+    assert_eq!(iop_named(a, "io1")?["pid"], Value::Null);
 
-    let to = port(&a, "io2")?;
-    let pid = wait_life_of(&a, "io2", 1)?["pid"].to_string();
+    let to = port(a, "io2")?;
+    let pid = wait_life_of(a, "io2", 1)?["pid"].to_string();
     a.space().run("kill", &["-KILL", &pid])?;
-    assert_eq!(next_status(&a, &to, Status::GOOD)?, Status::new(Code::NodeDown), "gone by surprise");
-    wait_life_of(&a, "io2", 2)?;
+    assert_eq!(next_status(a, &to, Status::GOOD)?, Status::new(Code::NodeDown), "gone by surprise");
+    wait_life_of(a, "io2", 2)?;
 
     // What was taken out is put in again, and can be taken out for good.
     a.ask(&["iop", "boot", "io1"])?;
-    wait_life_of(&a, "io1", 2)?;
-    assert_eq!(ask(&a, "iop/io1/requests", requests::ECHO, b"x")?.status(), Status::GOOD);
+    wait_life_of(a, "io1", 2)?;
+    assert_eq!(ask(a, "iop/io1/requests", requests::ECHO, b"x")?.status(), Status::GOOD);
     let left = a.ask(&["iop", "remove", "io1"])?;
     assert_eq!(left["iops"].as_array().map(Vec::len), Some(1), "{left}");
     a.wait_state("io1", "down", SOON)?;
-    a.ask(&["iop", "add", "io1", "--id", "9", "--image", &image.display().to_string()])?;
-    wait_life_of(&a, "io1", 1)?;
+    rig.add("io1", "9")?;
+    wait_life_of(a, "io1", 1)?;
     a.wait_members(3, SOON)?;
-    assert_eq!(ask(&a, "iop/io1/requests", requests::ECHO, b"x")?.status(), Status::GOOD);
+    assert_eq!(ask(a, "iop/io1/requests", requests::ECHO, b"x")?.status(), Status::GOOD);
     Ok(())
 }
 
@@ -177,33 +216,85 @@ fn heartbeats_until_found(node: &Node, name: &str, fault: impl FnOnce() -> Resul
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn a_deaf_machine_is_found_in_three_heartbeats() -> Result<()> {
-    let image = image()?;
-    let net = Net::new()?;
-    let a = host(&net, &image, 1)?;
-    let pid = wait_life_of(&a, "io1", 1)?["pid"].to_string();
+    deaf_is_found(&Rig::machines(1)?)
+}
+
+pub fn deaf_is_found(rig: &Rig) -> Result<()> {
+    let a = &rig.node;
+    let pid = wait_life_of(a, "io1", 1)?["pid"].to_string();
     let stop = || a.space().run("kill", &["-STOP", &pid]).map(drop);
     let port = "iop/io1/requests";
     let spin = || {
-        let told = ask(&a, port, requests::FAULT, &[1])?;
+        let told = ask(a, port, requests::FAULT, &[1])?;
         // The answer may have been under way still: then the request ends with its node.
         let known = [Code::Good, Code::NodeDown, Code::TimedOut].contains(&told.status().code);
         if known { Ok(()) } else { Err(Error::unexpected(format!("{told:?}"))) }
     };
-    let stopped = heartbeats_until_found(&a, "io1", stop)?;
+    let stopped = heartbeats_until_found(a, "io1", stop)?;
     // Of three intervals at most one has passed already when it fell silent; a fifth for the look and the machine's load.
     assert!((1.6..=3.6).contains(&stopped), "{stopped} heartbeats");
-    ask(&a, port, requests::ECHO, b"")?;
+    ask(a, port, requests::ECHO, b"")?;
     let life = |node: &Node| Ok::<_, Error>(node.member("io1")?["incarnation"].clone());
-    let before = life(&a)?;
-    let spun = heartbeats_until_found(&a, "io1", spin)?;
+    let before = life(a)?;
+    let spun = heartbeats_until_found(a, "io1", spin)?;
     assert!(spun <= 3.6, "{spun} heartbeats");
     a.wait_members(2, SOON)?;
-    assert_eq!(ask(&a, port, requests::ECHO, b"x")?.status(), Status::GOOD);
-    assert!(before == Value::Null || before != life(&a)?, "another incarnation");
-    let events = events(&a)?;
+    assert_eq!(ask(a, port, requests::ECHO, b"x")?.status(), Status::GOOD);
+    assert!(before == Value::Null || before != life(a)?, "another incarnation");
+    let events = events(a)?;
     let down = position(&events, 0, "member-down", "io1");
     position(&events, down, "member-up", "io1");
+
+    // What is under way to a life that ends is told to its sender, and no later life has it.
+    let pid = wait_life_of(a, "io1", 3)?["pid"].to_string();
+    a.space().run("kill", &["-STOP", &pid])?;
+    let old = Message { opcode: requests::ECHO, ..Message::new("old") };
+    let told = as_guest(a, |guest| guest.call(&To::Name(port.into()), &old, SOON));
+    let told = told.map_err(|error| Error::unexpected(error.to_string()))?;
+    assert_eq!(told.status().code, Code::NodeDown, "{told:?}");
+    wait_life_of(a, "io1", 4)?;
+    a.wait_members(2, SOON)?;
+    let stats = eventually(SOON, "its counters", || a.ask(&["iop", "stats", "io1"]).map(Some))?;
+    assert_eq!(stats["messages-admitted"], 1, "this question alone: {stats}");
     Ok(())
+}
+
+/// Disks are a pool by their kind: whoever wants any disk has one, and when its processor is killed, or taken out, the spare one. Every
+/// request that the client makes meanwhile is settled at once, and the next one is answered.
+///
+/// Rows: IM-10.
+#[test]
+#[ignore = "long: left out by `cargo xtask test --quick`"]
+fn any_disk_is_as_good_as_another() -> Result<()> {
+    any_disk(&Rig::machines(2)?)
+}
+
+pub fn any_disk(rig: &Rig) -> Result<()> {
+    let a = &rig.node;
+    let message = Message { opcode: disk::SIZE, ..Message::new("") };
+    as_guest(a, |guest| {
+        let failed = |error: GuestError| Error::unexpected(error.to_string());
+        let any = To::Pattern("iop/* kind=disk".into());
+        let path = guest.open_path(&PathSpec { hunt: true, ..PathSpec::to(any) }).map_err(failed)?;
+        // Who answered; a request that nobody answered says so, and is made again.
+        let who = |guest: &Guest| {
+            eventually(SOON, "an answer of any disk", || {
+                let begun = Instant::now();
+                let outcome = guest.call(&To::Path(path), &message, SOON).map_err(failed)?;
+                assert!(begun.elapsed() < SOON, "it is settled before its deadline");
+                Ok(outcome.status().is_good().then(|| outcome.slots[0].node.get()))
+            })
+        };
+        assert_eq!(eventually(SOON, "the first disk", || Ok(Some(who(guest)?).filter(|node| *node == 9)))?, 9);
+        let pid = wait_life_of(a, "io1", 1)?["pid"].to_string();
+        a.space().run("kill", &["-KILL", &pid])?;
+        eventually(SOON, "the spare disk", || Ok((who(guest)? == 10).then_some(())))?;
+        wait_life_of(a, "io1", 2)?;
+        eventually(SOON, "the first disk again", || Ok((who(guest)? == 9).then_some(())))?;
+        a.ask(&["iop", "remove", "io1"])?;
+        assert_eq!(who(guest)?, 10, "the spare one, when the first was taken out in order");
+        Ok(())
+    })
 }
 
 /// One that panics says why, and comes back; unless its configuration allows faults, nobody can have it fail.
@@ -213,26 +304,27 @@ fn a_deaf_machine_is_found_in_three_heartbeats() -> Result<()> {
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn a_panic_is_told_and_mended() -> Result<()> {
-    let image = image()?;
-    let net = Net::new()?;
-    let a = host(&net, &image, 1)?;
-    wait_life_of(&a, "io1", 1)?;
+    panic_is_told(&Rig::machines(1)?)
+}
+
+pub fn panic_is_told(rig: &Rig) -> Result<()> {
+    let a = &rig.node;
     let port = "iop/io1/requests";
-    let told = as_guest(&a, |guest| {
+    let told = as_guest(a, |guest| {
         let message = Message { opcode: requests::FAULT, ..Message::new(vec![2]) };
         eventually(SOON, "the port", || Ok(guest.call(&To::Name(port.into()), &message, SOON).ok()))
     })?;
     assert!([Code::Good, Code::NodeDown].contains(&told.status().code), "{told:?}");
-    let second = wait_life_of(&a, "io1", 2)?;
+    let second = wait_life_of(a, "io1", 2)?;
     assert!(second["last_words"].as_str().is_some_and(|w| w.contains("somebody wanted it to")), "{second}");
     let console = a.ask(&["iop", "console", "io1"])?;
     let lines = console["lines"].as_array().cloned().unwrap_or_default();
     assert!(lines.iter().any(|line| line.as_str().is_some_and(|line| line.contains("panic: "))), "{console}");
-    assert_eq!(ask(&a, port, requests::ECHO, b"x")?.status(), Status::GOOD);
+    assert_eq!(ask(a, port, requests::ECHO, b"x")?.status(), Status::GOOD);
 
-    a.ask(&["iop", "add", "io9", "--id", "99", "--image", &image.display().to_string()])?;
-    wait_life_of(&a, "io9", 1)?;
-    assert_eq!(ask(&a, "iop/io9/requests", requests::FAULT, &[2])?.status(), Status::new(Code::NotAllowed));
+    rig.add("io9", "99")?;
+    wait_life_of(a, "io9", 1)?;
+    assert_eq!(ask(a, "iop/io9/requests", requests::FAULT, &[2])?.status(), Status::new(Code::NotAllowed));
     Ok(())
 }
 
@@ -242,12 +334,12 @@ fn a_panic_is_told_and_mended() -> Result<()> {
 #[test]
 #[ignore = "long: left out by `cargo xtask test --quick`"]
 fn the_control_utility_shows_and_tells() -> Result<()> {
-    let image = image()?;
-    let net = Net::new()?;
-    let a = host(&net, &image, 1)?;
-    wait_life_of(&a, "io1", 1)?;
-    a.wait_members(2, SOON)?;
-    ask(&a, "iop/io1/requests", requests::ECHO, b"")?;
+    control_utility(&Rig::machines(1)?)
+}
+
+pub fn control_utility(rig: &Rig) -> Result<()> {
+    let a = &rig.node;
+    ask(a, "iop/io1/requests", requests::ECHO, b"")?;
     let one = a.ask(&["iop", "show", "io1"])?;
     assert_eq!((&one["state"], &one["code"], &one["traffic"]), (&"operational".into(), &8.into(), &"enabled".into()));
     let stats = a.ask(&["iop", "stats", "io1"])?;

@@ -9,7 +9,6 @@ mod client;
 mod laws;
 mod mesh;
 mod quality;
-mod trace;
 
 use crate::{
     cable::{Cable, Faults, Kind},

@@ -6,6 +6,7 @@
 //! ```
 
 mod address;
+mod forward;
 mod iop;
 mod media;
 mod trust;
@@ -15,7 +16,8 @@ use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use address::Cidr;
-pub use iop::{IOP_IMAGE, IOPS, Iop};
+pub use forward::{Expose, Forward, ForwardError};
+pub use iop::{IOP_IMAGE, IOPS, Iop, IopKind};
 pub use media::{Ether, Serial, SerialArg};
 pub use trust::{STATE_DIR, TrustConfig};
 
@@ -35,6 +37,14 @@ pub enum ConfigError {
     /// The text is not TOML, or a key is unknown or of the wrong type.
     #[error("{0}")]
     Syntax(#[from] toml::de::Error),
+    /// The same, of a file.
+    #[error("{path} is no configuration: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: toml::de::Error,
+    },
     /// A name is none.
     #[error("key `{key}`: {source}")]
     Name {
@@ -44,7 +54,7 @@ pub enum ConfigError {
         source: NameError,
     },
     /// A value is out of its bounds.
-    #[error("key `{key}`: {value} is not allowed, {allowed}")]
+    #[error("key `{key}`: {} is not allowed, {allowed}", if value.is_empty() { "an empty text" } else { value })]
     Value {
         /// Which key.
         key: &'static str,
@@ -56,16 +66,18 @@ pub enum ConfigError {
 }
 
 /// How an interface shows frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// TAP with offloads: the fast one.
+    /// TAP with offloads: the fast one
     #[default]
     Tap,
-    /// TAP without offloads.
+    /// TAP without offloads
     Plain,
-    /// TUN: IP packets without an Ethernet header.
+    /// TUN: IP packets without an Ethernet header
     Tun,
+    /// No interface of the host: TCP/IP in this process
+    Smoltcp,
 }
 
 /// One interface.
@@ -81,10 +93,16 @@ pub struct Segment {
     pub mode: Mode,
     /// Addresses to set; `None` to derive them from the node's number.
     pub addresses: Option<Vec<Cidr>>,
+    /// It stays, with its addresses, when the daemon ends, and the next start takes it over.
+    pub keep: bool,
     /// Stations may be behind it (it is in a bridge).
     pub learn: bool,
     /// Broadcast frames a second that one source may send.
     pub broadcast_limit: u32,
+    /// Ports of this host that lead to nodes; with a user-space stack.
+    pub forwards: Vec<Forward>,
+    /// Ports of the interface that lead to this host; with a user-space stack.
+    pub exposes: Vec<Expose>,
 }
 
 /// A whole configuration, checked.
@@ -100,6 +118,10 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Carriers that leave the host may be in clear text.
     pub insecure: bool,
+    /// The user that the daemon becomes, by name or number; none to stay who started it.
+    pub user: Option<String>,
+    /// The kernel refuses what the running daemon has no use for. Programs that it starts could not run either.
+    pub seccomp: bool,
     /// Passes on what is meant for others.
     pub relay: bool,
     /// Queues of every interface, and lanes.
@@ -122,7 +144,7 @@ pub struct Config {
     pub ethers: Vec<Ether>,
     /// Serial lines to carry on.
     pub serials: Vec<Serial>,
-    /// What sealing needs; with it all UDP is sealed, without it nothing is.
+    /// What sealing needs; with it all UDP is sealed, and Ethernets are unless told otherwise; without it nothing is.
     pub trust: Option<TrustConfig>,
     /// An idle link gives a sign of life this often.
     pub heartbeat: Duration,
@@ -134,6 +156,8 @@ pub struct Config {
     pub segments: Vec<Segment>,
     /// The I/O processors it starts.
     pub iops: Vec<Iop>,
+    /// A directory where I/O processors are put in and taken out.
+    pub iop_slots: Option<PathBuf>,
 }
 
 pub use messenger::{FABRIC, RUN_DIR};
@@ -156,6 +180,8 @@ struct File {
     fabric: Option<String>,
     run_dir: Option<PathBuf>,
     insecure: Option<bool>,
+    user: Option<String>,
+    seccomp: Option<bool>,
     relay: Option<bool>,
     queues: Option<usize>,
     spin_us: Option<u64>,
@@ -179,6 +205,7 @@ struct File {
     segment: Vec<SegmentFile>,
     #[serde(default)]
     iop: Vec<iop::IopFile>,
+    iop_slots: Option<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]
@@ -216,8 +243,13 @@ struct SegmentFile {
     mode: Mode,
     addresses: Option<Vec<Cidr>>,
     queues: Option<usize>,
+    keep: Option<bool>,
     learn: Option<bool>,
     broadcast_limit: Option<u32>,
+    #[serde(default)]
+    forward: Vec<Forward>,
+    #[serde(default)]
+    expose: Vec<Expose>,
 }
 
 /// What the command line says over the file.
@@ -237,6 +269,12 @@ pub struct Overrides {
     pub mtu: Option<u32>,
     /// `--address`, of the first segment
     pub addresses: Vec<Cidr>,
+    /// `--mode`, of the first segment
+    pub mode: Option<Mode>,
+    /// `--learn`, of the first segment
+    pub learn: bool,
+    /// `--no-relay`
+    pub no_relay: bool,
     /// `--listen`
     pub listen: Option<SocketAddr>,
     /// `--peer`, in addition to the file's
@@ -247,6 +285,8 @@ pub struct Overrides {
     pub serials: Vec<SerialArg>,
     /// `--insecure`
     pub insecure: bool,
+    /// `--user`
+    pub user: Option<String>,
     /// `--key`
     pub key: Option<PathBuf>,
     /// `--no-shm`
@@ -257,9 +297,17 @@ pub struct Overrides {
     pub cpus: Vec<usize>,
     /// `--pcap`
     pub pcap: Option<PathBuf>,
+    /// `--stack`, of the first segment: whether it is in this process
+    pub userspace: Option<bool>,
+    /// `--forward`, in addition to the first segment's
+    pub forwards: Vec<Forward>,
+    /// `--expose`, in addition to the first segment's
+    pub exposes: Vec<Expose>,
     /// `--iop`, in addition to the file's
     pub iops: Vec<String>,
-    /// `--iop-image`, of all of them
+    /// `--iop-process`, in addition to the file's
+    pub iop_processes: Vec<String>,
+    /// `--iop-image`, of all that are machines
     pub iop_image: Option<PathBuf>,
 }
 
@@ -274,7 +322,10 @@ impl Config {
         match path {
             None => Config::new(None, over),
             Some(path) => match std::fs::read_to_string(&path) {
-                Ok(text) => Config::new(Some(&text), over),
+                Ok(text) => Config::new(Some(&text), over).map_err(|error| match error {
+                    ConfigError::Syntax(source) => ConfigError::File { path, source },
+                    other => other,
+                }),
                 Err(source) => Err(ConfigError::Read { path, source }),
             },
         }
@@ -287,7 +338,13 @@ impl Config {
 
     /// Whether a carrier that `insecure` had to allow is in clear text.
     pub fn is_in_clear(&self) -> bool {
-        self.udp.is_some() && !self.is_sealed() || !self.ethers.is_empty()
+        self.udp.is_some() && !self.is_sealed() || self.ethers.iter().any(|ether| !ether.sealed)
+    }
+
+    /// Whether any carrier is sealed.
+    pub fn seals_any(&self) -> bool {
+        let media = self.ethers.iter().map(|e| e.sealed).chain(self.serials.iter().map(|s| s.sealed));
+        self.is_sealed() || media.fold(false, |any, sealed| any || sealed)
     }
 
     /// From a file's text and the command line.
@@ -299,9 +356,18 @@ impl Config {
         if let Some(first) = file.segment.first_mut() {
             first.interface = over.interface.clone().or(first.interface.take());
             first.mtu = over.mtu.or(first.mtu);
+            first.mode = over.mode.unwrap_or(first.mode);
+            first.learn = over.learn.then_some(true).or(first.learn);
             if !over.addresses.is_empty() {
                 first.addresses = Some(over.addresses.clone());
             }
+            first.mode = match (over.userspace, first.mode) {
+                (Some(true), _) => Mode::Smoltcp,
+                (Some(false), Mode::Smoltcp) => Mode::Tap,
+                (_, mode) => mode,
+            };
+            first.forward.extend(over.forwards.iter().cloned());
+            first.expose.extend(over.exposes.iter().cloned());
         }
         let name = name("name", &over.name.clone().or(file.name).unwrap_or_else(host_name))?;
         let id = match over.id.or(file.id) {
@@ -354,8 +420,8 @@ impl Config {
             }
             _ => {}
         }
-        let ethers = media::ethers(file.ether, &over.ethers, insecure)?;
-        let serials = media::serials(file.serial, &over.serials)?;
+        let ethers = media::ethers(file.ether, &over.ethers, insecure, trust.is_some())?;
+        let serials = media::serials(file.serial, &over.serials, trust.is_some())?;
         let mut distinct: Vec<SocketAddr> = Vec::new();
         for peer in peers {
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
@@ -376,14 +442,21 @@ impl Config {
             let twice = segments.iter().take(i).any(|t| t.name == s.name || t.interface == s.interface);
             check("segment", &s.name, !twice, "every segment needs a name and an interface of its own")?;
         }
-        let iops = iop::iops(file.iop, &over.iops, over.iop_image.as_ref(), (&name, id))?;
+        let iops = iop::iops(file.iop, over, (&name, id))?;
+        let starts = !iops.is_empty() || file.iop_slots.is_some();
+        let seccomp = file.seccomp.unwrap_or(!starts);
+        let allowed = "a node with I/O processors starts programs, which would inherit the filter: leave it out";
+        check("seccomp", seccomp, !seccomp || !starts, allowed)?;
         Ok(Config {
+            user: over.user.clone().or(file.user),
+            seccomp,
             iops,
+            iop_slots: file.iop_slots,
             id,
             fabric,
             run_dir: over.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
             insecure,
-            relay: file.relay.unwrap_or(true),
+            relay: !over.no_relay && file.relay.unwrap_or(true),
             queues,
             spin: Duration::from_micros(spin),
             cpus,
@@ -429,17 +502,42 @@ fn policy(file: &LinkFile) -> Result<Policy, ConfigError> {
 }
 
 fn segment(file: SegmentFile, on_one_host: bool) -> Result<Segment, ConfigError> {
-    let interface = file.interface.unwrap_or_else(|| "minet0".into());
+    let userspace = file.mode == Mode::Smoltcp;
+    let interface = file.interface.unwrap_or_else(|| if userspace { "smoltcp" } else { "minet0" }.into());
     let learn = file.learn.unwrap_or(false);
     // Memory carries any size, and a large one costs the kernel less. A bridge would take it over for all its ports.
-    let large = on_one_host && file.mode == Mode::Tap && !learn;
+    let large = on_one_host && matches!(file.mode, Mode::Tap | Mode::Smoltcp) && !learn;
     let mtu = file.mtu.unwrap_or(if large { MTU_ON_ONE_HOST } else { MTU });
     let fine = (1..=15).contains(&interface.len())
         && !interface.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control() || c == '%')
         && !matches!(&*interface, "." | "..");
     check("segment.interface", &interface, fine, "it must have 1 to 15 characters, no `/`, `:`, `%` or white space")?;
     check("segment.mtu", mtu, (576..=65_521).contains(&mtu), "it must be 576 to 65521")?;
+    if userspace {
+        let few = file.addresses.as_ref().is_none_or(|all| all.len() <= 4);
+        check("segment.addresses", &interface, few, "a user-space stack (`mode = \"smoltcp\"`) has at most 4")?;
+        check("segment.learn", learn, !learn, "there are no stations behind a user-space stack")?;
+        check("segment.mtu", mtu, mtu >= 1280, "a user-space stack needs at least 1280")?;
+    }
+    let allowed = "it needs a user-space stack (`mode = \"smoltcp\"` or `--stack smoltcp`)";
+    if let Some(forward) = file.forward.first() {
+        check("segment.forward", forward, userspace, allowed)?;
+    }
+    if let Some(expose) = file.expose.first() {
+        check("segment.expose", expose, userspace, allowed)?;
+    }
+    for (i, one) in file.forward.iter().enumerate() {
+        let twice = file.forward.iter().take(i).any(|other| other.listen == one.listen);
+        check("segment.forward", one, !twice, "two forwards cannot listen at one port")?;
+    }
+    for (i, one) in file.expose.iter().enumerate() {
+        let twice = file.expose.iter().take(i).any(|other| other.port == one.port);
+        check("segment.expose", one, !twice, "a port of the interface leads to one place")?;
+    }
+    let keep = file.keep.unwrap_or(false);
+    check("segment.keep", keep, !keep || file.mode == Mode::Tap, "only an interface of mode `tap` can be kept")?;
     Ok(Segment {
+        keep,
         name: name("segment.name", file.name.as_deref().unwrap_or("lan"))?,
         interface,
         mtu,
@@ -447,6 +545,8 @@ fn segment(file: SegmentFile, on_one_host: bool) -> Result<Segment, ConfigError>
         addresses: file.addresses,
         learn,
         broadcast_limit: file.broadcast_limit.unwrap_or(10_000),
+        forwards: file.forward,
+        exposes: file.expose,
     })
 }
 
@@ -490,6 +590,13 @@ mod tests {
         let over = Overrides { mtu: Some(9000), id: Some(7), ..Overrides::default() };
         let config = Config::new(Some("name='a'\nid=1\n[[segment]]\nmtu=1400"), &over).unwrap();
         assert_eq!((config.id.get(), config.segments[0].mtu), (7, 9000));
+        let over = Overrides { mode: Some(Mode::Plain), learn: true, no_relay: true, ..Overrides::default() };
+        let text = "name='a'\nrelay=true\n[[segment]]\nmode='tun'\nlearn=false\n[[segment]]\nname='b'\ninterface='b'";
+        let config = Config::new(Some(text), &over).unwrap();
+        let of = |n: usize| (config.segments[n].mode, config.segments[n].learn);
+        assert_eq!((config.relay, of(0), of(1)), (false, (Mode::Plain, true), (Mode::Tap, false)));
+        let config = Config::new(Some(text), &Overrides::default()).unwrap();
+        assert_eq!((config.relay, config.segments[0].mode, config.segments[0].learn), (true, Mode::Tun, false));
     }
 
     #[test]
@@ -514,9 +621,19 @@ mod tests {
         assert!(error("name='a'\n[link]\ndetect_ms=5").contains("10 to 60000"));
         assert!(error("name='a'\n[link]\nloss_percent=101").contains("0 (never) to 100"));
         assert!(error("name='a'\n[[segment]]\n[[segment]]").contains("of its own"));
+        assert!(error("name='a'\n[[segment]]\nkeep=true\nmode='tun'").contains("segment.keep"));
         assert!(error("name='a'\n[[iop]]\nname='a'").contains("of its own"));
+        assert!(error("name='a'\nseccomp=true\n[[iop]]\nname='x'").contains("key `seccomp`"));
         assert!(error("name='a'\n[[iop]]\nid=3").contains("iop.name"));
         assert!(error("name='a'\n[[iop]]\nname='x'\nmiss_limit=1").contains("iop.miss_limit"));
         assert!(error("name='a'\n[[iop]]\nname='x'\nheartbeat_ms=0").contains("iop.heartbeat_ms"));
+        let stack = "name='a'\n[[segment]]\nmode='smoltcp'\n";
+        assert!(error("name='a'\n[[segment]]\nforward=['80:b:80']").contains("--stack smoltcp"));
+        assert!(error("name='a'\n[[segment]]\nexpose=['80:127.0.0.1:80']").contains("--stack smoltcp"));
+        assert!(error(&format!("{stack}forward=['b:80']")).contains("a form like"));
+        assert!(error(&format!("{stack}forward=['80:b:80','80:c:80']")).contains("two forwards"));
+        assert!(error(&format!("{stack}expose=['80:127.0.0.1:80','80:127.0.0.1:81']")).contains("leads to one place"));
+        assert!(error(&format!("{stack}learn=true")).contains("no stations"));
+        assert!(error(&format!("{stack}mtu=576")).contains("at least 1280"));
     }
 }

@@ -15,13 +15,18 @@ mod clock;
 mod config;
 pub mod control;
 mod daemon;
+mod iop_process;
 mod lane;
+mod seldom;
 mod snapshot;
 mod socket;
 pub mod trust;
+mod userspace;
 
 pub use config::{
-    Cidr, Config, ConfigError, Ether, FABRIC, IOP_IMAGE, Iop, Mode, Overrides, RUN_DIR, STATE_DIR, Segment, Serial,
-    SerialArg, TrustConfig,
+    Cidr, Config, ConfigError, Ether, Expose, FABRIC, Forward, ForwardError, IOP_IMAGE, Iop, IopKind, Mode, Overrides,
+    RUN_DIR, STATE_DIR, Segment, Serial, SerialArg, TrustConfig,
 };
 pub use daemon::{DaemonError, run};
+pub use iop_process::ProcessError;
+pub use userspace::UserspaceError;

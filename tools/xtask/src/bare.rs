@@ -8,10 +8,12 @@ use std::{
     process::Command,
 };
 
-/// The machine the image is for.
+/// The machines that there are images for: a PC, and RISC-V.
 const TARGET: &str = "x86_64-unknown-none";
+const RISCV: &str = "riscv64imac-unknown-none-elf";
+const IMAGES: [(&str, &str); 2] = [("iop-x86_64", TARGET), ("iop-riscv64", RISCV)];
 /// Machines the rooms are checked for: two with 64 bits, one with 32 and without 64-bit atomics.
-const MACHINES: [&str; 3] = [TARGET, "riscv64imac-unknown-none-elf", "thumbv7em-none-eabihf"];
+const MACHINES: [&str; 3] = [TARGET, RISCV, "thumbv7em-none-eabihf"];
 #[cfg(test)]
 const ROOMS: &[&str] = &["messenger-core", "minet", "fabric-ring", "iop-node"];
 
@@ -26,18 +28,29 @@ const IMAGE_MOST: u64 = 1 << 20;
 const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
 
 /// How to build for a machine without an operating system here.
-pub enum Toolchain {
+enum Toolchain {
     /// The toolchain in use has its target.
     Own,
     /// Debian's compiler builds `core` and `alloc` from source.
     Debian,
 }
 
-/// Builds the image and gives its path: `minet/iop-x86_64` where cargo builds, which is where tests look for it.
-pub fn build_image(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
-    cargo(workspace, toolchain, TARGET, &workspace.root.join(FIRMWARE), &["build", "--release", "--quiet"])?;
-    let built = workspace.target.join("bare").join(TARGET).join("release/iop");
-    let image = workspace.records()?.join("iop-x86_64");
+/// Builds the images and gives the path of that for a PC: `minet/iop-x86_64` where cargo builds, which is where tests look for
+/// it; that for RISC-V is beside it, as `iop-riscv64`.
+pub fn build_images(workspace: &Workspace) -> Result<PathBuf> {
+    packages::ensure(packages::LINKER)?;
+    let [(name, target), others @ ..] = IMAGES;
+    for (name, target) in others {
+        build_image(workspace, name, target)?;
+    }
+    build_image(workspace, name, target)
+}
+
+fn build_image(workspace: &Workspace, name: &str, target: &str) -> Result<PathBuf> {
+    let toolchain = toolchain(target).ok_or_else(|| Error::unexpected(missing(target)))?;
+    cargo(workspace, &toolchain, target, &workspace.root.join(FIRMWARE), &["build", "--release", "--quiet"])?;
+    let built = workspace.target.join("bare").join(target).join("release/iop");
+    let image = workspace.records()?.join(name);
     let length = fs::copy(&built, &image).map_err(Error::io(format!("copy {}", built.display())))?;
     if length > IMAGE_MOST {
         return Err(Error::unexpected(format!("{} has {length} bytes, {IMAGE_MOST} are allowed", image.display())));
@@ -59,30 +72,19 @@ fn cargo(workspace: &Workspace, toolchain: &Toolchain, target: &str, place: &Pat
     crate::workspace::show(command)
 }
 
-/// Builds the image with whatever toolchain there is, and gives its path.
-pub fn image(workspace: &Workspace) -> Result<PathBuf> {
-    let toolchain = toolchain(TARGET).ok_or_else(|| Error::unexpected(missing(TARGET)))?;
-    build_image(workspace, &toolchain)
-}
-
 /// What to do where there is no toolchain for a machine.
 fn missing(machine: &str) -> String {
     format!("no toolchain: `rustup target add {machine}`, or Debian's packages {}", DEBIAN.join(" "))
 }
 
-/// What the image lacks here, if anything.
-pub fn image_lacks() -> Option<String> {
-    image_toolchain().is_none().then(|| missing(TARGET))
+/// What the images lack here, if anything.
+pub fn images_lack() -> Option<String> {
+    IMAGES.into_iter().map(|(_, machine)| machine).find(|machine| toolchain(machine).is_none()).map(missing)
 }
 
 /// What the check of the rooms lacks here, if anything.
 pub fn rooms_lack() -> Option<String> {
     MACHINES.into_iter().find(|machine| toolchain(machine).is_none()).map(missing)
-}
-
-/// The toolchain for the image that there is, or that can be installed.
-pub fn image_toolchain() -> Option<Toolchain> {
-    toolchain(TARGET)
 }
 
 fn toolchain(target: &str) -> Option<Toolchain> {

@@ -360,6 +360,11 @@ impl Gate {
         self.sessions.get(&session).map(|s| s.peer)
     }
 
+    /// Whether there is a session with a peer at an address, open or on its way to be.
+    pub fn meets(&self, peer: &PublicKey, at: &Address) -> bool {
+        self.sessions.values().any(|session| session.peer == *peer && session.address == *at)
+    }
+
     /// The cipher of a session that is open.
     pub fn suite(&self, session: SessionId) -> Option<Suite> {
         self.sessions.get(&session)?.suite()

@@ -1,12 +1,8 @@
 //! Memory that is a device's, or shared with the host: never a Rust reference.
 
+use crate::arch::DEVICES;
 use core::ptr::NonNull;
 use fabric_ring::Memory;
-
-/// What is mapped: the first 4 GiB, as they are.
-const MAPPED: usize = 1 << 32;
-/// The image, its stack and its heap lie below.
-const OWN: usize = 16 << 20;
 
 /// A window on a device's memory.
 #[derive(Clone, Copy)]
@@ -24,7 +20,7 @@ impl Window {
 
     /// On `len` bytes at a physical address; `None` where the image's own memory lies, or nothing is mapped.
     pub fn device(start: usize, len: usize) -> Option<Window> {
-        let fits = start >= OWN && start.checked_add(len).is_some_and(|end| end <= MAPPED);
+        let fits = start >= DEVICES.start && start.checked_add(len).is_some_and(|end| end <= DEVICES.end);
         NonNull::new(start as *mut u8).filter(|_| fits).map(|start| Window { start, len })
     }
 

@@ -8,7 +8,7 @@
 //! | 4 memory | nothing | bytes of heap used u64, bytes there are u64 |
 //! | 5 say | length u8 of a port's name, the name, anything | what the port was sent is confirmed: nothing. Not: *failed*, with the status as detail |
 //! | 6 probe | length u8 of a member's name, the name, count u32, interval in ms u32 | the probe has begun: nothing |
-//! | 7 fault | kind u8: 1 spin for ever, 2 panic | none; *not allowed* unless its configuration has `faults` |
+//! | 7 fault | kind u8, see [`Fault`] | nothing, or none; *not allowed* unless its configuration has `faults` |
 //!
 //! Another opcode is refused as *not supported*, a request that is none as [`MALFORMED`].
 
@@ -39,6 +39,14 @@ pub enum Fault {
     Spin,
     /// It panics.
     Panic,
+    /// It writes garbage over all memory that it shares with its host, ring headers and its own state too, and rings.
+    Garbage,
+    /// It rings its host's bells all the time.
+    Bells,
+    /// It sends broadcasts all the time.
+    Broadcasts,
+    /// It runs no requests any more, while its node lives and answers heartbeats.
+    Mute,
 }
 
 impl Fault {
@@ -50,6 +58,10 @@ impl Fault {
         match request {
             [1] => Ok(Fault::Spin),
             [2] => Ok(Fault::Panic),
+            [3] => Ok(Fault::Garbage),
+            [4] => Ok(Fault::Bells),
+            [5] => Ok(Fault::Broadcasts),
+            [6] => Ok(Fault::Mute),
             _ => Err(Status::new(MALFORMED)),
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     port::Mode,
     status::{Code, Status},
     stream::{Arrived, Meta, Outgoing},
-    wire::{Again, Extension, Flags, Header, Kind, Names, Priority, Sequence, SubHeader, WireError},
+    wire::{Again, Extension, Flags, Header, Kind, Names, Priority, Sequence, SubHeader, WITHDRAWN, WireError},
 };
 
 impl Exchange {
@@ -188,6 +188,13 @@ impl Exchange {
     fn serve(&mut self, node: NodeId, meta: &Meta, payload: Payload) {
         let known = match meta.sub.opcode {
             Names::OPCODE if node != self.me => self.handle_names(node, &payload),
+            WITHDRAWN if node != self.me => {
+                let asked = self.peers.get(&node).and_then(|peer| peer.asks.get(&(meta.transaction, meta.slot)));
+                if let Some(port) = asked.copied() {
+                    self.forget_ask(port, (node, meta.transaction, meta.slot));
+                }
+                true
+            }
             _ => false,
         };
         if !known {

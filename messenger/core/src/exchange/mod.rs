@@ -34,7 +34,7 @@ use alloc::{
 };
 use peer::Peer;
 pub use trace::{TraceFilter, Traced};
-pub use view::StreamView;
+pub use view::{StreamView, UnderWay};
 
 /// What happens at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +122,10 @@ pub struct Exchange {
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     /// Nodes that are sent nothing new.
     pub(crate) quiesced: BTreeSet<NodeId>,
+    /// Members that are about to leave: they are sent nothing new either.
+    pub(crate) leaving: BTreeSet<NodeId>,
+    /// This node itself is about to leave, and sends nothing new.
+    pub(crate) drains: bool,
     /// Peers to whom there may be something to send.
     ready: BTreeSet<NodeId>,
     /// Who was served last.
@@ -176,6 +180,8 @@ impl Exchange {
             book: Book::new(me),
             peers: BTreeMap::new(),
             quiesced: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            drains: false,
             ready: BTreeSet::new(),
             served: None,
             epochs: NEAR_THE_END,
@@ -217,6 +223,20 @@ impl Exchange {
     /// Nodes that are sent nothing new.
     pub fn quiesced_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.quiesced.iter().copied()
+    }
+
+    /// Whether a node is to be sent nothing new.
+    pub(crate) fn is_quiesced(&self, node: NodeId) -> bool {
+        self.drains || self.quiesced.contains(&node) || self.leaving.contains(&node)
+    }
+
+    /// A member said whether it is about to leave.
+    pub(crate) fn note_leaving(&mut self, node: NodeId, leaving: bool) {
+        if leaving {
+            self.leaving.insert(node);
+        } else {
+            self.leaving.remove(&node);
+        }
     }
 
     /// Whether nothing is under way between this node and another: nobody waits for it, it waits for nobody, and it has

@@ -42,9 +42,7 @@ pub(crate) struct Peer {
     pub(crate) waiting: BTreeSet<(u64, u16)>,
     /// Its requests that were not answered.
     pub(crate) asks: BTreeMap<(u64, u16), PortId>,
-    /// Verdicts on its confirmed messages, the oldest first.
-    verdicts: BTreeMap<Again, Status>,
-    order: VecDeque<Again>,
+    verdicts: Verdicts,
     /// Which version of our names it was told in this epoch.
     pub(crate) told: Option<u64>,
     /// It told us all of its names.
@@ -53,8 +51,23 @@ pub(crate) struct Peer {
     pub(crate) gathered: BTreeSet<PortId>,
     /// When it went.
     left: Time,
-    /// The life before this one and its floor: a record of that life may come once more, and then this one's again.
-    former: Option<(Incarnation, u32)>,
+    /// The life before this one: a record of that life may come once more, and then this one's again.
+    former: Option<Former>,
+}
+
+/// What stays of a life when another one is seen.
+#[derive(Clone, Debug)]
+struct Former {
+    life: Incarnation,
+    floor: u32,
+    verdicts: Verdicts,
+}
+
+/// Verdicts on confirmed messages of one life, and their order, the oldest first.
+#[derive(Clone, Debug, Default)]
+struct Verdicts {
+    known: BTreeMap<Again, Status>,
+    order: VecDeque<Again>,
 }
 
 impl Peer {
@@ -74,8 +87,7 @@ impl Peer {
             datagram_was_last: false,
             waiting: BTreeSet::new(),
             asks: BTreeMap::new(),
-            verdicts: BTreeMap::new(),
-            order: VecDeque::new(),
+            verdicts: Verdicts::default(),
             told: None,
             named: false,
             gathered: BTreeSet::new(),
@@ -86,16 +98,17 @@ impl Peer {
 
     /// The verdict on a message that came before.
     pub(super) fn verdict(&self, message: Again) -> Option<Status> {
-        self.verdicts.get(&message).copied()
+        self.verdicts.known.get(&message).copied()
     }
 
     pub(super) fn remember(&mut self, message: Again, verdict: Status) {
-        if self.verdicts.insert(message, verdict).is_none() {
-            self.order.push_back(message);
-            if self.order.len() > REMEMBERED
-                && let Some(oldest) = self.order.pop_front()
+        let Verdicts { known, order } = &mut self.verdicts;
+        if known.insert(message, verdict).is_none() {
+            order.push_back(message);
+            if order.len() > REMEMBERED
+                && let Some(oldest) = order.pop_front()
             {
-                self.verdicts.remove(&oldest);
+                known.remove(&oldest);
             }
         }
     }
@@ -123,9 +136,11 @@ impl Exchange {
         let epoch = self.next_epoch(last);
         let peer = self.peers.entry(node).or_insert_with(|| Peer::new(life));
         if peer.life != life {
-            let floor = peer.former.filter(|(former, _)| *former == life).map_or(0, |(_, floor)| floor);
-            let former = Some((peer.life, peer.floor));
-            *peer = Peer { floor, former, ..Peer::new(life) };
+            let old = core::mem::replace(peer, Peer::new(life));
+            if let Some(back) = old.former.filter(|former| former.life == life) {
+                (peer.floor, peer.verdicts) = (back.floor, back.verdicts);
+            }
+            peer.former = Some(Former { life: old.life, floor: old.floor, verdicts: old.verdicts });
         }
         peer.up = true;
         peer.epoch = epoch;
@@ -137,6 +152,7 @@ impl Exchange {
     pub(crate) fn handle_departure(&mut self, now: Time, node: NodeId) {
         self.now = self.now.max(now);
         let Some(peer) = self.peers.get_mut(&node).filter(|p| p.up) else { return };
+        self.leaving.remove(&node);
         peer.up = false;
         peer.named = false;
         peer.gathered.clear();

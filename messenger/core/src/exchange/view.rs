@@ -23,7 +23,38 @@ pub struct StreamView {
     pub round_trip: Option<Duration>,
 }
 
+/// What is not finished yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnderWay {
+    /// Other nodes with something under way to or from them.
+    pub nodes: usize,
+    /// Slots of this node's tickets that wait for other nodes.
+    pub slots: usize,
+    /// Other nodes' requests that were not answered.
+    pub asks: usize,
+    /// Bytes in this node's ports, with [`crate::MESSAGE_COST`] for each message: nobody took them, or gave their room back.
+    pub stored: usize,
+}
+
+impl UnderWay {
+    /// Whether that is nothing.
+    pub fn is_nothing(&self) -> bool {
+        *self == UnderWay::default()
+    }
+}
+
 impl Exchange {
+    /// What is not finished yet between this node and others, and in its ports.
+    pub fn under_way(&self) -> UnderWay {
+        let mut sum = UnderWay { stored: self.stored, ..UnderWay::default() };
+        for (node, peer) in &self.peers {
+            sum.nodes += usize::from(!self.is_idle(*node));
+            sum.slots += peer.waiting.len();
+            sum.asks += peer.asks.len();
+        }
+        sum
+    }
+
     /// The streams to all nodes that are known, by node.
     pub fn streams(&self) -> impl Iterator<Item = StreamView> {
         self.peers.iter().map(|(node, peer)| StreamView {

@@ -131,12 +131,20 @@ impl Book {
 
     /// Who has a name: of claims to a name of the fabric only the best, then names of nodes; by node and port.
     pub(crate) fn exact(&self, name: &str) -> Vec<Place> {
-        let Some(places) = self.names.get(name) else { return Vec::new() };
-        let owner = self.owner(name);
-        let local = |p: &&Place| self.get(**p).is_some_and(|e| e.scope == Scope::Node);
-        let mut all: Vec<Place> = places.iter().filter(local).copied().chain(owner).collect();
+        let mut all: Vec<Place> = self.each(name).collect();
         all.sort_unstable();
         all
+    }
+
+    /// The first of [`Book::exact`].
+    pub(crate) fn first(&self, name: &str) -> Option<Place> {
+        self.each(name).min()
+    }
+
+    fn each(&self, name: &str) -> impl Iterator<Item = Place> {
+        let owner = self.owner(name);
+        let local = |p: &&Place| self.get(**p).is_some_and(|e| e.scope == Scope::Node);
+        self.names.get(name).into_iter().flatten().filter(local).copied().chain(owner)
     }
 
     /// Who has a name of the fabric.
@@ -200,10 +208,11 @@ mod tests {
         let mut book = Book::new(NodeId::new(9).unwrap());
         book.insert(place(3, 1), entry("x", Scope::Fabric, 5));
         book.insert(place(2, 1), entry("x", Scope::Fabric, 5));
-        assert_eq!(book.exact("x"), [place(2, 1)]);
+        assert_eq!((book.exact("x"), book.first("x")), (vec![place(2, 1)], Some(place(2, 1))));
         book.insert(place(4, 1), entry("x", Scope::Fabric, 6));
         book.insert(place(5, 1), entry("x", Scope::Node, 7));
         assert_eq!(book.exact("x"), [place(4, 1), place(5, 1)]);
+        assert_eq!((book.first("x"), book.first("z")), (Some(place(4, 1)), None));
         assert_eq!((book.owner("x"), book.next_claim()), (Some(place(4, 1)), 8));
         assert_eq!(book.on_node(NodeId::new(5).unwrap(), "x"), Some(place(5, 1).1));
     }

@@ -107,7 +107,7 @@ impl Exchange {
         let Some(peer) = self.peers.get_mut(&node).filter(|p| p.up && p.told != Some(version)) else { return };
         // Who took the member for gone and has no names says so: the member learns by it that it was taken for gone.
         let nothing_to_say = version == 0 && peer.floor == 0;
-        if nothing_to_say || peer.sender.to_node() >= UNDER_WAY {
+        if nothing_to_say || peer.sender.names() >= UNDER_WAY {
             return;
         }
         for part in self.book.since(peer.told).parts(crate::limits::NAMES) {

@@ -160,8 +160,9 @@ impl Node {
             let from = self.links.get(&link).and_then(Link::peer).map(|p| p.node);
             self.departed.retain(|d| d.node != node);
             let is_fresh = fresh.contains(&node);
-            if let Some(life) = self.member(node).map(|m| m.incarnation) {
+            if let Some((life, leaving)) = self.member(node).map(|m| (m.incarnation, m.leaving)) {
                 self.exchange.handle_member(now, node, life);
+                self.exchange.note_leaving(node, leaving);
             }
             self.events.push_back(if is_fresh { Event::MemberUp(node) } else { Event::MemberChanged(node) });
             self.flood(now, node, from);
@@ -212,7 +213,9 @@ impl Node {
             incarnation: self.me.incarnation,
             version: self.version,
             name: self.me.name.clone(),
-            relay: self.relay,
+            // What still comes is passed on all the same.
+            relay: self.relay && !self.leaving,
+            leaving: self.leaving,
             neighbours,
             messages,
             attachments: self.attachments.clone(),

@@ -1,11 +1,11 @@
 //! What a member that lies does to the others: little.
 
-use super::tests::{World, id};
+use super::tests::{World, config, id};
 use crate::{
     Incarnation, Name, Time,
     node::{Event, Node, NodeConfig},
     registry::{Entry, LEAP, VERSION_MOST, VERSION_TOLD},
-    wire::{Attachment, LinkBody, Record},
+    wire::{Attachment, Header, LinkBody, Record},
 };
 use core::time::Duration;
 use std::vec::Vec;
@@ -146,11 +146,43 @@ fn who_was_let_in_again_has_no_rival() {
 impl World {
     /// Another life of a node whose clock was set back, on the same cables.
     fn restart(&mut self, n: usize, life: u32) {
-        let config = super::tests::config(n as u32, &std::format!("n{n}"));
+        let config = config(n as u32, &std::format!("n{n}"));
         let config = NodeConfig { incarnation: Incarnation::new(life), seed: 99, ..config };
         let old = core::mem::replace(&mut self.nodes[n - 1], Node::new(config, Time::ZERO));
         for end in self.cables.iter_mut().flat_map(|c| &mut c.ends).filter(|e| e.0 == n - 1) {
             end.1 = self.nodes[n - 1].open_link(self.now, old.link(end.1).unwrap().spec().clone());
         }
+    }
+}
+
+/// PROTOCOL 7.16. A member that relays forges pings of a neighbour of the receiver, and of the receiver itself; then of a node that it
+/// does relay for. One that does not relay forges for that, too.
+#[test]
+fn nobody_speaks_for_a_neighbour() {
+    let mut w = World::new(5);
+    for (a, b) in [(1, 2), (1, 3), (2, 3), (2, 4), (3, 5)] {
+        w.connect(a, b, 10);
+    }
+    w.nodes[4] = Node::new(NodeConfig { relay: false, ..config(5, "n5") }, w.now);
+    let spec = w.nodes[2].links().next().unwrap().spec().clone();
+    let link = w.nodes[4].open_link(w.now, spec);
+    w.cables[4].ends[1].1 = link;
+    w.run(Duration::from_secs(2));
+    assert_eq!(w.members(3), [1, 2, 3, 4, 5]);
+    let now = w.now;
+    // What 4 really says to 3, by 2; as often as it is wanted.
+    w.nodes[3].ping(now, id(3), 8).unwrap();
+    let true_one = w.nodes[3].poll_transmit().unwrap().bytes;
+    let mut forged = 0;
+    for (by, source, passes) in [(2, 4, true), (2, 1, false), (2, 3, false), (5, 4, false), (5, 1, false)] {
+        let mut bytes = true_one.clone();
+        let header = Header { source, ..Header::parse(&bytes).unwrap() };
+        header.emit(&mut bytes).unwrap();
+        let cable = w.cables.iter().find(|c| c.ends.iter().any(|e| e.0 == by - 1) && c.ends.iter().any(|e| e.0 == 2));
+        let end = *cable.unwrap().ends.iter().find(|end| end.0 == 2).unwrap();
+        w.nodes[2].handle_message(now, end.1, &bytes);
+        forged += u64::from(!passes);
+        assert_eq!(w.nodes[2].counts().forged, forged, "{by} for {source}");
+        assert_eq!(w.nodes[2].poll_transmit().is_some(), passes, "{by} for {source}");
     }
 }

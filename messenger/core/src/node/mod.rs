@@ -7,6 +7,7 @@
 //! A conduit stays on its link while no better one is live. Links that are bad are demoted: see [`crate::Policy`].
 
 mod crowd;
+mod drain;
 mod event;
 mod gossip;
 mod greeting;
@@ -64,6 +65,8 @@ pub struct NodeConfig {
 pub struct Node {
     me: Identity,
     relay: bool,
+    /// It gets ready to leave.
+    leaving: bool,
     links: BTreeMap<LinkId, Link>,
     next_link: u32,
     /// The active link of every conduit that is up.
@@ -115,6 +118,8 @@ pub struct Counts {
     pub no_room: u64,
     /// Records of a version that only the member itself may have written, from elsewhere.
     pub high_version: u64,
+    /// Said to come from a node that does not speak on the link it came on.
+    pub forged: u64,
     /// Came while this node stays away, since another has its number.
     pub away: u64,
     /// Passed on.
@@ -146,6 +151,7 @@ impl Node {
         let mut node = Node {
             me,
             relay: config.relay,
+            leaving: false,
             links: BTreeMap::new(),
             next_link: 1,
             conduits: BTreeMap::new(),
@@ -341,11 +347,16 @@ impl Node {
                 Err(_) => self.counts.malformed += 1,
             },
             Kind::Message | Kind::Receipt | Kind::Response | Kind::Ack => {
-                if let Some(link) = self.links.get_mut(&id).filter(|l| l.is_live()) {
-                    link.heard(now);
+                let Some(link) = self.links.get_mut(&id).filter(|l| l.is_live()) else {
+                    self.counts.malformed += 1;
+                    return;
+                };
+                link.heard(now);
+                let peer = link.peer().map(|p| p.node);
+                if peer.is_none_or(|peer| self.may_speak_for(peer, source)) {
                     self.handle_or_relay(now, header, message);
                 } else {
-                    self.counts.malformed += 1;
+                    self.counts.forged += 1;
                 }
             }
             Kind::Frame | Kind::Other(_) => self.counts.unknown_kind += 1,

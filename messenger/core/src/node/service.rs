@@ -88,6 +88,13 @@ impl Node {
         }
     }
 
+    /// Whether a message of that source may come from that neighbour: it is its own, or the neighbour relays for a member to whom
+    /// there is no link. Nobody speaks for a neighbour or for this node.
+    pub(super) fn may_speak_for(&self, neighbour: NodeId, source: NodeId) -> bool {
+        let relays = || self.member(neighbour).is_none_or(|record| record.relay || record.leaving);
+        neighbour == source || source != self.me.node && !self.conduits.contains_key(&source) && relays()
+    }
+
     pub(super) fn handle_or_relay(&mut self, now: Time, header: Header, message: &[u8]) {
         match header.destination_node() {
             Some(to) if to == self.me.node => self.handle_own(now, &header, message),

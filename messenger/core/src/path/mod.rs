@@ -102,7 +102,8 @@ pub struct PathCounts {
 }
 
 impl PathCounts {
-    pub(crate) fn add(&mut self, other: PathCounts) {
+    /// Adds what another path counted.
+    pub fn add(&mut self, other: PathCounts) {
         self.sends += other.sends;
         self.messages += other.messages;
         self.bytes += other.bytes;

@@ -65,7 +65,7 @@ impl Exchange {
             });
             first.push(outcome.identity(n));
         }
-        self.send_at(outcome.path, message, aims, Some(first), None)
+        self.send_at(outcome.path, message, &mut aims, Some(first), None)
     }
 
     pub(crate) fn send_as(
@@ -80,7 +80,18 @@ impl Exchange {
         let turn = path.turn;
         path.turn = turn.wrapping_add(1);
         let path = self.path(id).ok_or(Status::new(Code::BadHandle))?;
-        let aims = self.aim(&path.spec.to, path.spec.choice, turn, message.priority);
+        // One target needs no list.
+        let (mut one, mut many);
+        let aims: &mut [Aim] = match self.aim_at_one(&path.spec.to, path.spec.choice) {
+            Some(aim) => {
+                one = aim;
+                one.as_mut_slice()
+            }
+            None => {
+                many = self.aim(&path.spec.to, path.spec.choice, turn, message.priority);
+                &mut many
+            }
+        };
         let sent = self.send_at(id, message, aims, None, posted);
         if sent.is_err()
             && let Ok(path) = self.path_mut(id)
@@ -94,7 +105,7 @@ impl Exchange {
         &mut self,
         id: PathId,
         message: &Message,
-        aims: Vec<Aim>,
+        aims: &mut [Aim],
         first: Option<Vec<(u64, u16)>>,
         posted: Option<Key>,
     ) -> Result<Sent, Status> {
@@ -116,20 +127,22 @@ impl Exchange {
             return Err(Status::with(Code::NoSpace, aims.len()));
         }
         let (from, path_context) = (path.spec.from, path.spec.context);
-        let aims: Vec<Aim> = aims
-            .into_iter()
-            .map(|(node, port)| (node, port.and_then(|p| self.room(node, message).map(|()| p))))
-            .collect();
+        // A slot keeps its port when nothing can be sent there now: another try means the same one.
+        let slot = |(node, port): &Aim| Slot { node: *node, port: port.ok(), status: None, receipted: false };
+        let waits = message.receipt || message.response;
+        let slots: Vec<Slot> = if waits { aims.iter().map(slot).collect() } else { Vec::new() };
+        for (node, port) in &mut *aims {
+            *port = port.and_then(|port| self.room(*node, message).map(|()| port));
+        }
         for code in [Code::WouldBlock, Code::Quiesced] {
             if aims.iter().all(|(_, p)| p.is_err_and(|s| s.code == code)) {
                 return Err(code.into());
             }
         }
-        let transaction = if message.receipt || message.response {
+        let transaction = if waits {
             if self.tickets.len() + self.untold >= self.limits.tickets {
                 return Err(Status::new(Code::Exhausted));
             }
-            let slot = |(node, port): &Aim| Slot { node: *node, port: port.ok(), status: None, receipted: false };
             let ticket = Ticket {
                 path: id,
                 path_context,
@@ -137,8 +150,9 @@ impl Exchange {
                 open: aims.len(),
                 unconfirmed: if message.receipt && message.response { aims.len() } else { 0 },
                 since: self.now,
-                slots: aims.iter().map(slot).collect(),
+                slots,
                 response: message.response,
+                priority: message.priority,
                 deadline: message.deadline.map(|d| self.now + d),
                 first: first.clone(),
                 posted,
@@ -151,7 +165,7 @@ impl Exchange {
         } else {
             None
         };
-        self.introduce(id, &aims);
+        self.introduce(id, aims);
         let path = self.path_mut(id)?;
         path.tickets.extend(transaction);
         path.counts.sends += 1;
@@ -161,7 +175,7 @@ impl Exchange {
         self.counts.sent += taken as u64;
         self.counts.sent_bytes += taken as u64 * message.payload.len() as u64;
         let targets = aims.len();
-        for (n, (node, port)) in aims.into_iter().enumerate() {
+        for (n, (node, port)) in aims.iter().copied().enumerate() {
             let slot = n as u16;
             let again = first.as_ref().and_then(|f| f.get(n)).map(|(t, s)| Again { transaction: *t, slot: *s });
             match (port, transaction) {
@@ -188,7 +202,7 @@ impl Exchange {
         if node == self.me {
             return Ok(());
         }
-        if self.quiesced.contains(&node) {
+        if self.is_quiesced(node) {
             return Err(Status::new(Code::Quiesced));
         }
         let peer = self.peers.get(&node).filter(|p| p.up).ok_or(Status::new(Code::NodeDown))?;

@@ -71,6 +71,15 @@ impl Exchange {
         }
     }
 
+    /// Whom the next message goes to, where that is one or nobody whose turn ever it is; `None`: not such a target.
+    pub(crate) fn aim_at_one(&self, target: &Target, choice: Choice) -> Option<Option<Aim>> {
+        match (target, choice) {
+            (Target::Port(node, port), _) => Some(Some((*node, Ok(*port)))),
+            (Target::Name(name), Choice::First) => Some(self.book.first(name).map(|(node, port)| (node, Ok(port)))),
+            _ => None,
+        }
+    }
+
     /// Whom the next message goes to.
     pub(crate) fn aim(&self, target: &Target, choice: Choice, turn: usize, priority: Priority) -> Vec<Aim> {
         let found = match target {
@@ -81,6 +90,10 @@ impl Exchange {
             }
             Target::Port(..) | Target::Name(_) | Target::Pattern(_) => self.means(target),
         };
+        // Who is about to leave is not chosen while another would do.
+        let stays = |(node, _): &(NodeId, PortId)| !self.leaving.contains(node);
+        let some_stay = choice != Choice::All && found.iter().any(stays);
+        let found: Vec<_> = found.into_iter().filter(|known| !some_stay || stays(known)).collect();
         let local: Vec<_> = found.iter().copied().filter(|(node, _)| *node == self.me).collect();
         let in_turn = |all: &[(NodeId, PortId)]| turn.checked_rem(all.len()).and_then(|n| all.get(n).copied());
         let chosen = match choice {

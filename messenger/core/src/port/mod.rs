@@ -110,7 +110,8 @@ pub struct PortCounts {
 }
 
 impl PortCounts {
-    pub(crate) fn add(&mut self, other: PortCounts) {
+    /// Adds what another port counted.
+    pub fn add(&mut self, other: PortCounts) {
         self.admitted += other.admitted;
         self.bytes += other.bytes;
         self.refused += other.refused;

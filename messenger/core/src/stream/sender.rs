@@ -4,7 +4,7 @@ use super::{Ends, LANES, Outgoing, position, rtt::Rtt};
 use crate::{
     Payload, PortId, Time,
     limits::{CWND_FIRST, CWND_LEAST, CWND_MOST, HELD, REORDER, WINDOW},
-    wire::{Kind, LaneAck, Priority},
+    wire::{Kind, LaneAck, Names, Priority},
 };
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -26,8 +26,8 @@ struct Flight {
 /// What a part costs the congestion window beside its payload.
 const PART_COST: u64 = 64;
 
-fn is_to_node(message: &Outgoing) -> bool {
-    message.kind == Kind::Message && message.to == PortId::NODE
+fn tells_names(message: &Outgoing) -> bool {
+    message.kind == Kind::Message && message.to == PortId::NODE && message.sub.opcode == Names::OPCODE
 }
 
 fn cost(start: u64, flight: &Flight) -> u64 {
@@ -138,8 +138,8 @@ pub(crate) struct Sender {
     /// Losses of parts sent before this one are of one event.
     recovery: u64,
     timer: Option<Time>,
-    /// Messages to the node itself that are not acknowledged.
-    to_node: usize,
+    /// Tellings of names that are not acknowledged.
+    names: usize,
     /// Parts sent again.
     pub(crate) repeated: u64,
 }
@@ -156,7 +156,7 @@ impl Sender {
             latest: 0,
             recovery: 0,
             timer: None,
-            to_node: 0,
+            names: 0,
             repeated: 0,
         }
     }
@@ -171,16 +171,16 @@ impl Sender {
     }
 
     pub(crate) fn push(&mut self, message: Outgoing) {
-        self.to_node += usize::from(is_to_node(&message));
+        self.names += usize::from(tells_names(&message));
         if let Some(lane) = self.lanes.get_mut(message.lane()) {
             lane.waiting_cost += message.cost();
             lane.waiting.push_back(message);
         }
     }
 
-    /// Messages to the node itself, not to a port of it, that are not acknowledged.
-    pub(crate) fn to_node(&self) -> usize {
-        self.to_node
+    /// Tellings of names that are not acknowledged.
+    pub(crate) fn names(&self) -> usize {
+        self.names
     }
 
     /// Nothing waits to be sent; what is under way is not counted.
@@ -255,7 +255,7 @@ impl Sender {
             lane.acked = next;
             while lane.sent.front().is_some_and(|(start, m)| start + m.size() <= next) {
                 let done = lane.sent.pop_front();
-                self.to_node -= done.map_or(0, |(_, m)| usize::from(is_to_node(&m)));
+                self.names -= done.map_or(0, |(_, m)| usize::from(tells_names(&m)));
             }
         }
         for (first, past) in &ack.ranges {

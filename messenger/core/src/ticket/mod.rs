@@ -16,7 +16,7 @@ mod settle;
 pub(crate) use posts::Static;
 pub use posts::StaticId;
 
-use crate::{PathId, Time, delivery::Slot, table::Key};
+use crate::{PathId, Time, delivery::Slot, table::Key, wire::Priority};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -52,6 +52,8 @@ pub struct Ticket {
     /// Of a message that wants both: slots without the verdict of their node.
     pub(crate) unconfirmed: usize,
     pub(crate) response: bool,
+    /// Of its messages.
+    pub(crate) priority: Priority,
     pub(crate) since: Time,
     pub(crate) deadline: Option<Time>,
     pub(crate) first: Option<Vec<(u64, u16)>>,

@@ -2,12 +2,15 @@
 
 use super::TicketId;
 use crate::{
-    NodeId,
+    NodeId, Payload, PortId,
     delivery::{Delivery, Outcome, Received},
     exchange::{Exchange, Timer},
     limits::MESSAGE_COST,
+    message::Quality,
     status::{Code, Status},
+    stream::Outgoing,
     table::Key,
+    wire::{Flags, Kind, Priority, SubHeader, WITHDRAWN},
 };
 use alloc::vec::Vec;
 
@@ -24,7 +27,9 @@ impl Exchange {
             return false;
         };
         open.status = Some(status);
-        let (node, receipted) = (open.node, open.receipted);
+        let (node, port, receipted) = (open.node, open.port, open.receipted);
+        let given_up = matches!(status.code, Code::Canceled | Code::Reset | Code::Closed);
+        let withdrawn = port.filter(|_| ticket.response && given_up).map(|port| (port, ticket.priority));
         ticket.open -= 1;
         let done = ticket.open == 0;
         if status.code == Code::TimedOut {
@@ -33,6 +38,9 @@ impl Exchange {
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.waiting.remove(&(transaction, slot));
         }
+        if let Some((port, priority)) = withdrawn {
+            self.withdraw(node, port, (transaction, slot), priority);
+        }
         if !receipted {
             self.count_verdict(key);
         }
@@ -40,6 +48,29 @@ impl Exchange {
             self.finish(key);
         }
         true
+    }
+
+    /// Nobody waits for the answer of a port any more: the place that is kept there for it is free. A deadline is known there
+    /// already.
+    fn withdraw(&mut self, node: NodeId, port: PortId, (transaction, slot): (u64, u16), priority: Priority) {
+        if node == self.me {
+            self.forget_ask(port, (node, transaction, slot));
+            return;
+        }
+        let withdrawal = Outgoing {
+            kind: Kind::Message,
+            // It comes after what it withdraws.
+            priority,
+            wants: Flags::default(),
+            from: PortId::NODE,
+            to: PortId::NODE,
+            transaction,
+            slot,
+            sub: SubHeader { opcode: WITHDRAWN, ..SubHeader::default() },
+            again: None,
+            payload: Payload::EMPTY,
+        };
+        self.launch(node, withdrawal, Quality::Reliable);
     }
 
     /// A slot has its node's verdict, or waits for none any more; of a message that wants an answer, too, the last one is told.

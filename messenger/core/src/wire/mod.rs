@@ -17,7 +17,7 @@ pub use ack::{Ack, LaneAck};
 pub use header::{Flags, Header, Kind, Priority};
 pub use link::{Announce, Heartbeat, Hello, LinkBody, Refusal};
 pub use message::{Again, Agent, Extension, Opt, Options, SubHeader};
-pub use names::{Entry, Names, Scope};
+pub use names::{Entry, Names, Scope, WITHDRAWN};
 pub use record::{Attachment, Record};
 pub use sequence::Sequence;
 pub use slice::Slice;

@@ -7,6 +7,9 @@ use super::{
 use crate::{Name, PortId};
 use alloc::{sync::Arc, vec::Vec};
 
+/// The opcode of a message to a node's own port that takes a request back: its transaction and slot are the request's.
+pub const WITHDRAWN: u16 = 17;
+
 /// Where a name is unique.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {

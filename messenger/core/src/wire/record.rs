@@ -37,6 +37,8 @@ pub struct Record {
     pub name: Name,
     /// It passes on what is meant for others.
     pub relay: bool,
+    /// It is about to leave, and wants no new messages.
+    pub leaving: bool,
     /// The members it has a live conduit to, in order.
     pub neighbours: Vec<NodeId>,
     /// The largest message to each of them, in bytes and in their order. Empty where the member does not tell.
@@ -45,6 +47,9 @@ pub struct Record {
     pub attachments: Vec<Attachment>,
 }
 
+/// Bits of a record's flags.
+const RELAYS: u8 = 1;
+const LEAVES: u8 = 1 << 1;
 /// An option behind the fixed fields: the largest message to each neighbour.
 const MESSAGES: u8 = 1;
 
@@ -56,7 +61,8 @@ impl Record {
     pub fn parse(bytes: &[u8]) -> Result<Record, WireError> {
         let mut r = Reader::new(bytes);
         let (node, incarnation) = (r.node()?, Incarnation::new(r.u32()?));
-        let (version, relay, name) = (r.u64()?, r.u8()? & 1 != 0, r.name()?);
+        let (version, flags, name) = (r.u64()?, r.u8()?, r.name()?);
+        let (relay, leaving) = (flags & RELAYS != 0, flags & LEAVES != 0);
         let neighbours = (0..r.u16()?).map(|_| r.node()).collect::<Result<_, _>>()?;
         let mut attachments = Vec::new();
         for _ in 0..r.u8()? {
@@ -70,7 +76,7 @@ impl Record {
             });
         }
         let mut record =
-            Record { node, incarnation, version, name, relay, neighbours, messages: Vec::new(), attachments };
+            Record { node, incarnation, version, name, relay, leaving, neighbours, messages: Vec::new(), attachments };
         while !r.is_empty() {
             let (code, len) = (r.u8()?, r.u16()?);
             let value = r.bytes(usize::from(len))?;
@@ -98,7 +104,7 @@ impl Record {
     pub fn emit(&self, out: &mut Vec<u8>) {
         let mut w = Writer(out);
         w.u32(self.node.get()).u32(self.incarnation.get()).u64(self.version);
-        w.u8(u8::from(self.relay)).name(&self.name);
+        w.u8(u8::from(self.relay) * RELAYS | u8::from(self.leaving) * LEAVES).name(&self.name);
         let neighbours = &self.neighbours[..self.neighbours.len().min(usize::from(u16::MAX))];
         w.u16(neighbours.len() as u16);
         for n in neighbours {
@@ -143,6 +149,7 @@ pub(crate) mod tests {
             version,
             name: Name::new("node").unwrap(),
             relay: true,
+            leaving: false,
             neighbours: [1, 2, 3].map(|n| NodeId::new(n).unwrap()).into(),
             messages: [600, 1_472, 65_600].into(),
             attachments: [Attachment {

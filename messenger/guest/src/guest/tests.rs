@@ -87,7 +87,9 @@ fn a_call_waits_for_its_own_answer_and_keeps_what_comes_between() {
             Told::Done { number: 3, done: Done::Message { head: head(Some(5)), hold: None, more: false } },
             vec![1; 100_000],
         )],
-        vec![(Told::Refused { number: 4, status: Status::new(Code::NotFound) }, vec![])],
+        // After a large payload it wants to share memory; there is none.
+        vec![(Told::Refused { number: 4, status: Status::new(Code::Exhausted) }, vec![])],
+        vec![(Told::Refused { number: 5, status: Status::new(Code::NotFound) }, vec![])],
     ]);
     assert_eq!(guest.node_name(), "a");
     assert_eq!(guest.open(&PortSpec::named("x")).unwrap(), port);
@@ -100,6 +102,10 @@ fn a_call_waits_for_its_own_answer_and_keeps_what_comes_between() {
     drop(guest);
     let calls = daemon.join().unwrap();
     assert!(matches!(&calls[1], (Call { request: Request::Send(e), .. }, 1) if e.wants == Wants::Answer));
+    assert!(matches!(
+        &calls[3..],
+        [(Call { request: Request::Arena, .. }, 0), (Call { request: Request::Respond { .. }, .. }, 4)]
+    ));
 }
 
 #[test]

@@ -1,12 +1,14 @@
-//! Frames: a length, a value, and the payload behind it, which nobody looks at.
+//! Frames: a length, a value, and the payload behind it, which nobody looks at. Of a payload that is lent the place is there instead.
 
+use crate::arena::Place;
 use serde::{Serialize, de::DeserializeOwned};
+use std::ops::Deref;
 
 /// The first bytes of a guest: magic, version, two bytes of zero.
 pub const GREETING_LEN: usize = 8;
 const MAGIC: [u8; 4] = *b"MNGD";
 /// Version of this protocol.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// The largest value of a guest's, in bytes.
 pub const HEAD_MOST: usize = 64 << 10;
 /// The largest payload, in bytes.
@@ -14,6 +16,10 @@ pub const PAYLOAD_MOST: usize = 16 << 20;
 /// The largest frame of a guest's, its length not counted, in bytes.
 pub const FRAME_MOST: usize = HEAD_MOST + PAYLOAD_MOST;
 const LENGTH: usize = 4;
+/// Bytes of memory that are kept for what comes next.
+const KEPT: usize = 128 << 10;
+/// The bit of the length that says: the payload is lent.
+const LENT: u32 = 1 << 31;
 
 /// Why bytes are not a frame or a greeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +36,9 @@ pub enum FrameError {
     /// Its value is none that is known.
     #[error("a frame is malformed")]
     Malformed,
+    /// What it lends is outside the shared memory, or more than there is; or what it gives back was not lent.
+    #[error("a payload is lent that cannot be")]
+    Place,
 }
 
 /// The greeting of this version's guest.
@@ -56,15 +65,69 @@ pub fn check_greeting(bytes: [u8; GREETING_LEN]) -> Result<(), FrameError> {
 /// # Errors
 /// [`FrameError::TooLong`].
 pub fn emit(value: &impl Serialize, payload: &[u8]) -> Result<Vec<u8>, FrameError> {
+    emit_with(value, 0, |frame| frame.extend_from_slice(payload))
+}
+
+/// A frame with a value and a payload that is lent.
+///
+/// # Errors
+/// As for [`emit`].
+pub fn emit_lent(value: &impl Serialize, place: Place) -> Result<Vec<u8>, FrameError> {
+    emit_with(value, LENT, |frame| frame.extend_from_slice(&place.to_bytes()))
+}
+
+/// A frame with a value and what `payload` appends.
+///
+/// # Errors
+/// As for [`emit`].
+pub fn emit_gathered(value: &impl Serialize, payload: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>, FrameError> {
+    emit_with(value, 0, payload)
+}
+
+fn emit_with(value: &impl Serialize, flag: u32, payload: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>, FrameError> {
     let frame = postcard::to_extend(value, vec![0; LENGTH]);
     let mut frame = frame.map_err(|_| FrameError::Malformed)?;
-    frame.extend_from_slice(payload);
+    payload(&mut frame);
     let length = frame.len() - LENGTH;
-    let told = u32::try_from(length).map_err(|_| FrameError::TooLong(length))?;
+    let told = u32::try_from(length).ok().filter(|told| told & LENT == 0).ok_or(FrameError::TooLong(length))?;
     if let Some(place) = frame.first_chunk_mut() {
-        *place = told.to_le_bytes();
+        *place = (told | flag).to_le_bytes();
     }
     Ok(frame)
+}
+
+/// The bytes of a frame, without its length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    bytes: Vec<u8>,
+    lent: bool,
+}
+
+impl Deref for Frame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Frame {
+    /// Where its payload is, if that is lent; `rest` is what is behind its value.
+    ///
+    /// # Errors
+    /// [`FrameError::Malformed`]: no place is there.
+    pub fn lent(&self, rest: &[u8]) -> Result<Option<Place>, FrameError> {
+        match (self.lent, rest.try_into()) {
+            (false, _) => Ok(None),
+            (true, Ok(place)) => Ok(Some(Place::from_bytes(place))),
+            (true, Err(_)) => Err(FrameError::Malformed),
+        }
+    }
+
+    /// The memory itself.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
 }
 
 /// Takes a frame apart; its value has at most `most` bytes.
@@ -112,19 +175,21 @@ impl Frames {
     ///
     /// # Errors
     /// [`FrameError::TooLong`].
-    pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let rest = self.input.get(self.at..).unwrap_or_default();
         let Some((length, rest)) = rest.split_first_chunk::<LENGTH>() else { return Ok(None) };
-        let length = u32::from_le_bytes(*length) as usize;
+        let told = u32::from_le_bytes(*length);
+        let (length, lent) = ((told & !LENT) as usize, told & LENT != 0);
         if length > self.most {
             return Err(FrameError::TooLong(length));
         }
         let Some(frame) = rest.get(..length) else { return Ok(None) };
-        let frame = frame.to_vec();
+        let frame = Frame { bytes: frame.to_vec(), lent };
         self.at += LENGTH + length;
         if self.at == self.input.len() {
             // A large frame's memory is not kept.
-            self.input = Vec::new();
+            self.input.clear();
+            self.input.shrink_to(KEPT);
             self.at = 0;
         }
         Ok(Some(frame))
@@ -160,6 +225,20 @@ mod tests {
     }
 
     /// PROTOCOL 12.2.
+    #[test]
+    fn a_payload_that_is_lent_is_told_by_its_place() {
+        let (place, mut frames) = (Place { at: 64, len: 1 << 20 }, Frames::new(FRAME_MOST));
+        frames.push(&emit_lent(&call(1), place).unwrap());
+        frames.push(&emit(&call(2), &place.to_bytes()).unwrap());
+        frames.push(&emit_with(&call(3), LENT, |frame| frame.extend_from_slice(&[0; 9])).unwrap());
+        let told = [(); 3].map(|()| {
+            let frame = frames.next_frame().unwrap().unwrap();
+            let (_, rest) = parse::<Call>(&frame, HEAD_MOST).unwrap();
+            frame.lent(rest)
+        });
+        assert_eq!(told, [Ok(Some(place)), Ok(None), Err(FrameError::Malformed)]);
+    }
+
     #[test]
     fn greetings_are_told_apart() {
         assert_eq!(check_greeting(greeting()), Ok(()));

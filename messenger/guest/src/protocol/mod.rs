@@ -5,20 +5,26 @@
 
 mod frame;
 mod path;
+mod pick;
 mod plain;
 mod take;
+mod told;
 
 pub use frame::{
-    FRAME_MOST, FrameError, Frames, GREETING_LEN, HEAD_MOST, PAYLOAD_MOST, VERSION, check_greeting, emit, greeting,
-    parse,
+    FRAME_MOST, Frame, FrameError, Frames, GREETING_LEN, HEAD_MOST, PAYLOAD_MOST, VERSION, check_greeting, emit,
+    emit_gathered, emit_lent, greeting, parse,
 };
 
-pub use path::{Choice, Path, PathCommand, PathInfo, PathSpec};
+pub use path::{Path, PathCommand, PathInfo, PathSpec};
+
+pub use pick::pick;
 
 pub use take::Take;
 
+pub use told::Told;
+
 use messenger_core::{
-    Control, NodeId, PathState, PortId, Status,
+    Control, NodeId, PortId, Status,
     wire::{Agent, Priority},
 };
 use serde::{Deserialize, Serialize};
@@ -64,6 +70,23 @@ pub enum Request {
         port: PortId,
         /// Which of its messages.
         take: Take,
+    },
+    /// Send several messages, one after the other, until one is refused: [`Done::SentMany`]. The payload is theirs, in order.
+    SendMany {
+        /// Everything about each of them.
+        envelope: Envelope,
+        /// How long their payloads are, in bytes; at most [`MANY`].
+        lengths: Vec<u32>,
+    },
+    /// Take the first messages of a port that are wanted: [`Done::Messages`] or [`Done::Empty`].
+    ReceiveMany {
+        /// Which.
+        #[serde(with = "plain::port")]
+        port: PortId,
+        /// Which of its messages.
+        take: Take,
+        /// How many at the most. Fewer come when they are large: about a MiB together.
+        most: u32,
     },
     /// Answer a message, with the payload.
     Respond {
@@ -112,11 +135,6 @@ pub enum Request {
         #[serde(with = "plain::port")]
         port: PortId,
     },
-    /// Find a node that can be reached, or this one: [`Done::Node`].
-    Find {
-        /// Its name or number.
-        node: String,
-    },
     /// Open a path that lasts: [`Done::Path`].
     OpenPath(PathSpec),
     /// Do something with a path of this guest.
@@ -145,6 +163,13 @@ pub enum Request {
     Numbers {
         /// How many; at least one is given.
         count: u32,
+    },
+    /// Share memory for large payloads: [`Done::Arena`]; see [`crate::arena`].
+    Arena,
+    /// A payload that the daemon lent was copied: its place is free again. The only call that is not answered.
+    Give {
+        /// Where it begins in the side *down*.
+        at: u32,
     },
 }
 
@@ -335,6 +360,32 @@ pub struct Sent {
     pub taken: u32,
 }
 
+/// Messages of one call at the most.
+pub const MANY: usize = 4_096;
+/// Bytes of their payloads together, about.
+pub const TOGETHER: usize = 1 << 20;
+
+/// What became of several sends at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentMany {
+    /// The first ones, in order: each was sent.
+    pub sent: Vec<Sent>,
+    /// Why the next one was not, nor any after it; good when all were.
+    #[serde(with = "plain::status")]
+    pub refused: Status,
+}
+
+/// One of several messages that came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Everything about it.
+    pub head: Head,
+    /// If it is held: under which number.
+    pub hold: Option<u64>,
+    /// The length of its payload, in bytes.
+    pub length: u32,
+}
+
 /// One target of a send, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
@@ -429,20 +480,21 @@ pub enum Done {
         /// The port has others.
         more: bool,
     },
+    /// Messages went out.
+    SentMany(SentMany),
+    /// Messages, with their payloads one after the other.
+    Messages {
+        /// At least one.
+        all: Vec<Taken>,
+        /// The port has others.
+        more: bool,
+    },
     /// A watch.
     Watch(Watch),
     /// A port is closed, or will be.
     Finished(Finished),
     /// What is in a port.
     Contents(Contents),
-    /// A node.
-    Node {
-        /// Its number.
-        #[serde(with = "plain::node")]
-        node: NodeId,
-        /// Its name.
-        name: String,
-    },
     /// A path.
     Path(Path),
     /// How a path is.
@@ -453,6 +505,8 @@ pub enum Done {
     Members(Vec<Member>),
     /// Numbers.
     Numbers(Numbers),
+    /// Memory is shared from now on; with the frame's bytes come two descriptors: the sides *up* and *down*.
+    Arena,
 }
 
 /// When a port that was finished closed.
@@ -471,96 +525,4 @@ pub struct Contents {
     pub waiting: u64,
     /// Messages that its receiver took and holds.
     pub held: u64,
-}
-
-/// What a daemon tells a guest. `Bye` and `Welcome` are the same in every version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Told {
-    /// The last that is told: the guest is ended.
-    Bye {
-        /// Why.
-        why: String,
-    },
-    /// The greeting was taken.
-    Welcome {
-        /// The number of the node.
-        #[serde(with = "plain::node")]
-        node: NodeId,
-        /// Its name.
-        node_name: String,
-    },
-    /// A call was carried out.
-    Done {
-        /// Which.
-        number: u32,
-        /// What it came to.
-        done: Done,
-    },
-    /// A call was refused, and nothing was done.
-    Refused {
-        /// Which.
-        number: u32,
-        /// Why.
-        #[serde(with = "plain::status")]
-        status: Status,
-    },
-    /// A port has a message that no receive has looked at yet: it was empty before, or the last receive found nothing.
-    Ready {
-        /// Which.
-        #[serde(with = "plain::port")]
-        port: PortId,
-    },
-    /// An answer to a message, with its payload.
-    Answer {
-        /// The message's ticket.
-        ticket: Ticket,
-        /// Which slot of it.
-        slot: u16,
-        /// The answer.
-        head: Head,
-    },
-    /// Every slot of a ticket is settled, and the ticket is no more.
-    Settled {
-        /// Which.
-        ticket: Ticket,
-        /// Target by target.
-        slots: Vec<Slot>,
-    },
-    /// A watch saw something.
-    Seen {
-        /// Which.
-        watch: Watch,
-        /// What.
-        change: Change,
-    },
-    /// A port is no more.
-    Closed {
-        /// Which.
-        #[serde(with = "plain::port")]
-        port: PortId,
-    },
-    /// Another node has the name of this port now; the port goes on without it.
-    NameLost {
-        /// Which.
-        #[serde(with = "plain::port")]
-        port: PortId,
-    },
-    /// A path is in another state.
-    PathChanged {
-        /// Which.
-        path: Path,
-        /// What it is in now.
-        #[serde(with = "plain::path_state")]
-        state: PathState,
-    },
-    /// A path is no more.
-    PathClosed {
-        /// Which.
-        path: Path,
-    },
-    /// Of a message that wants receipts and answers: no slot waits for a receipt any more.
-    Confirmed {
-        /// Its ticket.
-        ticket: Ticket,
-    },
 }

@@ -1,28 +1,12 @@
 //! Paths that last: what is said of them.
 
 use super::{To, plain};
-use messenger_core::{PathState, PortId};
+use messenger_core::{Choice, PathState, PortId};
 use serde::{Deserialize, Serialize};
 
 /// A path of this guest. Send over it with [`To::Path`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Path(pub u64);
-
-/// Which of those whom a path means by name or pattern gets a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Choice {
-    /// The first by name, node and port: the same one from every node.
-    #[default]
-    First,
-    /// Each in turn.
-    RoundRobin,
-    /// Each of this node's own in turn; of all when there is none.
-    LocalRoundRobin,
-    /// This node's own with the most room; of all in turn when there is none.
-    LocalBest,
-    /// All of them.
-    All,
-}
 
 /// What a path is made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +17,7 @@ pub struct PathSpec {
     /// Whom it means; no path.
     pub to: To,
     /// Which of them gets a message.
+    #[serde(with = "plain::choice")]
     pub choice: Choice,
     /// It waits for a target to appear, now and whenever it lost the last one.
     pub hunt: bool,

@@ -6,7 +6,7 @@ macro_rules! plain {
         pub(super) mod $name {
             #[allow(unused_imports, reason = "each takes what it needs")]
             use messenger_core::{
-                Code, NodeId, PathState, PortId, Status,
+                Choice, Code, NodeId, PathState, PortId, Status,
                 wire::{Agent, Priority},
             };
             use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -36,4 +36,8 @@ plain!(agent, Agent, u8, |agent| u8::from(*agent), |n| Some(Agent::from(n)));
 plain!(path_state, PathState, u8, |state| *state as u8, |n| {
     use PathState::{Enabled, Failed, Opening, Quiesced};
     [Opening, Enabled, Quiesced, Failed].into_iter().find(|state| *state as u8 == n)
+});
+plain!(choice, Choice, u8, |choice| *choice as u8, |n| {
+    use Choice::{All, First, LocalBest, LocalRoundRobin, RoundRobin};
+    [First, RoundRobin, LocalRoundRobin, LocalBest, All].into_iter().find(|choice| *choice as u8 == n)
 });

@@ -1,19 +1,29 @@
 //! The sub-commands that ask a daemon.
 
 use super::{
-    args::{At, InviteArgs, Look, PingArgs, RevokeArgs, StatsArgs},
-    inspect, print, table,
+    args::{At, EventsArgs, InviteArgs, Look, PingArgs, RevokeArgs, StatsArgs},
+    inspect,
+    messages::write,
+    print, table,
 };
 use crate::control::{
     Ask, Client, DumpReport, EventsReport, Failure, InviteReport, LinksReport, NodesReport, PingReport, PortsReport,
     Request, RevokeReport, StatsReport, StatusReport, VERSION,
 };
-use messenger::{Guest, Message, To};
+use messenger::{Code, Guest, GuestError, Message, Status, To};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{process::ExitCode, thread, time::Duration};
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
 
 /// How long another node has to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two questions for what happened; another node is asked by messages that travel.
+const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE_FAR: Duration = Duration::from_secs(1);
 
 pub(super) type Answer = Result<ExitCode, Box<dyn std::error::Error>>;
 
@@ -29,8 +39,31 @@ pub(super) fn links(look: &Look) -> Answer {
     look_at::<LinksReport>(look, Ask::Links, table::links)
 }
 
-pub(super) fn events(look: &Look) -> Answer {
-    look_at::<EventsReport>(look, Ask::Events, table::events)
+pub(super) fn events(args: &EventsArgs) -> Answer {
+    if args.follow { follow(&args.look) } else { look_at::<EventsReport>(&args.look, Ask::Events, table::events) }
+}
+
+/// What is remembered, and then what happens, until nobody reads any more.
+fn follow(look: &Look) -> Answer {
+    let mut asker = Asker::new(look)?;
+    let mut next = 0;
+    loop {
+        let report: EventsReport = asker.ask(Ask::Events)?;
+        for event in &report.events {
+            if event.number < next {
+                continue;
+            }
+            if event.number > next && next > 0 {
+                let _ = writeln!(io::stderr(), "minet: {} events are missing", event.number - next);
+            }
+            next = event.number + 1;
+            let text = if look.at.json { json(event)? } else { table::event(event) };
+            if !write(text.as_bytes())? {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        thread::sleep(if look.on.is_some() { PAUSE_FAR } else { PAUSE });
+    }
 }
 
 pub(super) fn ports(look: &Look) -> Answer {
@@ -38,7 +71,23 @@ pub(super) fn ports(look: &Look) -> Answer {
 }
 
 pub(super) fn stats(args: &StatsArgs) -> Answer {
-    look_at::<StatsReport>(&args.look, Ask::Stats { reset: args.reset }, table::stats)
+    let Some(pause) = args.watch else {
+        return look_at::<StatsReport>(&args.look, Ask::Stats { reset: args.reset }, table::stats);
+    };
+    let mut asker = Asker::new(&args.look)?;
+    loop {
+        let report: StatsReport = asker.ask(Ask::Stats { reset: false })?;
+        let text = match args.look.at.json {
+            true => json(&report)?,
+            // On a terminal in place of what was there before.
+            false if io::stdout().is_terminal() => format!("\x1b[H\x1b[2J{}", table::stats(&report)),
+            false => table::stats(&report) + "\n",
+        };
+        if !write(text.as_bytes())? {
+            return Ok(ExitCode::SUCCESS);
+        }
+        thread::sleep(pause);
+    }
 }
 
 pub(super) fn dump(look: &Look) -> Answer {
@@ -55,6 +104,28 @@ pub(super) fn show<T: DeserializeOwned + Serialize>(at: &At, ask: Ask, human: im
     Ok(ExitCode::SUCCESS)
 }
 
+/// Asks again and again: the own daemon over one connection, or another node by messages of one guest.
+enum Asker<'a> {
+    Own(Client),
+    Far(Guest, &'a str),
+}
+
+impl<'a> Asker<'a> {
+    fn new(look: &'a Look) -> Result<Asker<'a>, Box<dyn std::error::Error>> {
+        Ok(match &look.on {
+            None => Asker::Own(connect(&look.at)?),
+            Some(node) => Asker::Far(Guest::join(&look.at.place())?, node),
+        })
+    }
+
+    fn ask<T: DeserializeOwned>(&mut self, ask: Ask) -> Result<T, Box<dyn std::error::Error>> {
+        match self {
+            Asker::Own(client) => Ok(client.ask(ask)?),
+            Asker::Far(guest, node) => ask_through(guest, node, ask),
+        }
+    }
+}
+
 /// Asks the own daemon, or another node by a message.
 fn look_at<T: DeserializeOwned + Serialize>(look: &Look, ask: Ask, human: impl Fn(&T) -> String) -> Answer {
     let Some(node) = &look.on else { return show(&look.at, ask, human) };
@@ -64,10 +135,19 @@ fn look_at<T: DeserializeOwned + Serialize>(look: &Look, ask: Ask, human: impl F
 }
 
 fn ask_node<T: DeserializeOwned>(at: &At, node: &str, ask: Ask) -> Result<T, Box<dyn std::error::Error>> {
-    let guest = Guest::join(&at.place())?;
+    ask_through(&Guest::join(&at.place())?, node, ask)
+}
+
+fn ask_through<T: DeserializeOwned>(guest: &Guest, node: &str, ask: Ask) -> Result<T, Box<dyn std::error::Error>> {
     let to = To::On { node: node.to_owned(), name: "minet/ask".to_owned() };
     let message = Message::new(serde_json::to_vec(&Request { v: VERSION, ask })?);
-    let outcome = guest.call(&to, &message, PATIENCE)?;
+    let outcome = guest.call(&to, &message, PATIENCE).map_err(|error| match error {
+        GuestError::Refused(Status { code: Code::NotFound, .. }) => {
+            format!("nothing matches: no member has the name or number `{node}`, or it does not answer yet (`minet nodes` lists them)")
+                .into()
+        }
+        other => Box::<dyn std::error::Error>::from(other),
+    })?;
     let answer = outcome.answers.first().ok_or_else(|| format!("{node}: {}", outcome.status()))?;
     match serde_json::from_slice(&answer.payload) {
         Ok(Failure { error }) => Err(error.into()),
@@ -98,12 +178,14 @@ pub(super) fn revoke(args: &RevokeArgs) -> Answer {
 pub(super) fn ping(args: &PingArgs) -> Answer {
     let mut client = connect(&args.at)?;
     let (mut times, mut name) = (Vec::new(), args.node.clone());
-    let interval = Duration::try_from_secs_f64(args.interval).map_err(|e| format!("--interval: {e}"))?;
+    client.be_patient(args.timeout)?;
+    let timeout_ms = Some(args.timeout.as_millis().max(1) as u64);
     for n in 0..args.count {
         if n > 0 {
-            thread::sleep(interval);
+            thread::sleep(args.interval);
         }
-        let one: PingReport = client.ask(Ask::Ping { node: args.node.clone(), size: args.size as usize })?;
+        let one: PingReport =
+            client.ask(Ask::Ping { node: args.node.clone(), size: args.size as usize, timeout_ms })?;
         name = one.node;
         match one.min_us {
             Some(us) => times.push(us),

@@ -9,13 +9,14 @@ use crate::control::{Ask, Client, ConsoleReport, EventReport, EventsReport, IopR
 use iop::ports::requests;
 use messenger::{Guest, Message, To};
 use std::{
+    io::{ErrorKind, Write},
+    path::PathBuf,
     process::ExitCode,
-    thread,
     time::{Duration, Instant},
 };
 
-/// How often a daemon is asked whether something has happened.
-const LOOK: Duration = Duration::from_millis(20);
+/// The kind of event that is the end of a processor.
+const REMOVED: &str = "iop-removed";
 /// How long one that is to go may take: longer than it is allowed to drain.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -43,8 +44,9 @@ fn tell(one: &OneIop, wish: IopWish) -> Answer {
     show::<IopsReport>(&one.at, Ask::Iop { iop: one.iop.clone(), wish }, table::iops)
 }
 
-fn insert(AddIop { id, image, qemu, one }: &AddIop) -> Answer {
-    let ask = Ask::IopAdd { iop: one.iop.clone(), id: *id, image: image.clone(), qemu: qemu.clone() };
+fn insert(AddIop { id, process, image, qemu, one }: &AddIop) -> Answer {
+    let image = image.clone().or_else(|| std::env::var_os("MINET_IOP_IMAGE").filter(|_| !process).map(PathBuf::from));
+    let ask = Ask::IopAdd { iop: one.iop.clone(), id: *id, process: *process, image, qemu: qemu.clone() };
     show::<IopsReport>(&one.at, ask, table::iops)
 }
 
@@ -61,12 +63,13 @@ fn missing(name: &str) -> String {
 fn until(one: &OneIop, wish: IopWish, done: impl Fn(Option<&IopReport>) -> bool) -> Answer {
     let mut client = connect(&one.at)?;
     let mut report: IopsReport = client.ask(Ask::Iop { iop: one.iop.clone(), wish })?;
-    let begun = Instant::now();
-    while !done(find(&report, &one.iop)) {
+    let (begun, mut next) = (Instant::now(), 0);
+    while let (false, Some(peer)) = (done(find(&report, &one.iop)), find(&report, &one.iop).map(|iop| iop.id)) {
         if begun.elapsed() > PATIENCE {
             return Err(format!("iop {}: it is not done after {PATIENCE:?}", one.iop).into());
         }
-        thread::sleep(LOOK);
+        let news: EventsReport = client.ask(Ask::Next { peer, since: next })?;
+        next = news.events.last().map_or(next, |event| event.number + 1);
         report = client.ask(Ask::Iops)?;
     }
     print(&if one.at.json { json(&report)? } else { table::iops(&report) })?;
@@ -94,21 +97,26 @@ fn log(one: &OneIop) -> Answer {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends well when the processor is taken out; and when nobody reads any more.
+/// Ends well when the processor is taken out, and when nobody reads any more; a daemon that is gone is an error.
 fn watch(one: &OneIop) -> Answer {
     let mut client = connect(&one.at)?;
     let mut next = events(&mut client, &one.iop)?.last().map_or(0, |event| event.number + 1);
+    let iops: IopsReport = client.ask(Ask::Iops)?;
+    let peer = find(&iops, &one.iop).map(|iop| iop.id).ok_or_else(|| missing(&one.iop))?;
     loop {
-        let Ok(all) = events(&mut client, &one.iop) else { return Ok(ExitCode::SUCCESS) };
-        for event in all {
-            if event.number < next {
-                continue;
-            }
+        let news: EventsReport = client.ask(Ask::Next { peer, since: next })?;
+        for event in news.events {
             next = event.number + 1;
+            let removed = event.kind == REMOVED;
             let text = if one.at.json { serde_json::to_string(&event)? } else { event.text };
-            print(&format!("{text}\n"))?;
+            match std::io::stdout().write_all(format!("{text}\n").as_bytes()) {
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+                other => other?,
+            }
+            if removed {
+                return Ok(ExitCode::SUCCESS);
+            }
         }
-        thread::sleep(LOOK);
     }
 }
 

@@ -1,8 +1,9 @@
 //! The command line of the verbs for messages.
 
-use super::args::At;
+use super::{args::At, values::seconds};
 use clap::{Args, ValueEnum};
 use messenger::{Priority, To};
+use std::time::Duration;
 
 /// Whom a message is for.
 #[derive(Clone, Debug, Args)]
@@ -44,6 +45,23 @@ impl From<Urgency> for Priority {
     }
 }
 
+/// How a message is sent.
+#[derive(Clone, Debug, Args)]
+pub struct How {
+    /// Which area of a port it is for
+    #[arg(long, value_enum, default_value_t)]
+    pub priority: Urgency,
+    /// A number for the receiver
+    #[arg(long, default_value_t = 0)]
+    pub tag: u32,
+    /// Seconds to wait for receipts or answers
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Duration,
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub at: At,
+}
+
 /// A message.
 #[derive(Clone, Debug, Args)]
 pub struct Outgoing {
@@ -55,18 +73,9 @@ pub struct Outgoing {
     /// Name or number of the node whose port is meant
     #[arg(long, value_name = "NODE", conflicts_with_all = ["pattern", "all"])]
     pub on: Option<String>,
-    /// Which area of the port it is for
-    #[arg(long, value_enum, default_value_t)]
-    pub priority: Urgency,
-    /// A number for the receiver
-    #[arg(long, default_value_t = 0)]
-    pub tag: u32,
-    /// Seconds to wait for receipts or answers
-    #[arg(long, default_value_t = 5.0)]
-    pub timeout: f64,
-    /// Which daemon to ask
+    /// How it is sent
     #[command(flatten)]
-    pub at: At,
+    pub how: How,
 }
 
 impl Outgoing {
@@ -100,26 +109,17 @@ pub struct BcastArgs {
     pub port: String,
     /// What it says [default: standard input]
     pub text: Option<String>,
-    /// Which area of the ports it is for
-    #[arg(long, value_enum, default_value_t)]
-    pub priority: Urgency,
-    /// A number for the receivers
-    #[arg(long, default_value_t = 0)]
-    pub tag: u32,
-    /// Seconds to wait for receipts
-    #[arg(long, default_value_t = 5.0)]
-    pub timeout: f64,
-    /// Which daemon to ask
+    /// How it is sent
     #[command(flatten)]
-    pub at: At,
+    pub how: How,
 }
 
 impl BcastArgs {
     /// The same as a message that is confirmed.
     pub fn send(&self) -> SendArgs {
-        let BcastArgs { port, text, priority, tag, timeout, at } = self.clone();
+        let BcastArgs { port, text, how } = self.clone();
         let target = Target { to: None, pattern: None, all: Some(port) };
-        SendArgs { confirm: true, message: Outgoing { text, target, on: None, priority, tag, timeout, at } }
+        SendArgs { confirm: true, message: Outgoing { text, target, on: None, how } }
     }
 }
 
@@ -142,8 +142,8 @@ pub struct TraceArgs {
     #[arg(long, short)]
     pub count: Option<u64>,
     /// End when nothing went through for so many seconds
-    #[arg(long)]
-    pub timeout: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Option<Duration>,
     /// Bytes of each payload to take, at most 512
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(0..=512))]
     pub snap: u16,
@@ -164,8 +164,8 @@ pub struct RecvArgs {
     #[arg(long, short)]
     pub count: Option<u64>,
     /// End when none came for so many seconds
-    #[arg(long)]
-    pub timeout: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Option<Duration>,
     /// Print what came byte for byte, with no end of line behind it
     #[arg(long)]
     pub raw: bool,
@@ -173,8 +173,8 @@ pub struct RecvArgs {
     #[arg(long, value_name = "TEXT")]
     pub answer: Option<String>,
     /// Keep the port and its messages for so many seconds after the end
-    #[arg(long, value_name = "SECONDS")]
-    pub retain: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub retain: Option<Duration>,
     /// What kind of thing the port is
     #[arg(long)]
     pub kind: Option<String>,
@@ -201,8 +201,8 @@ pub struct WatchArgs {
     #[arg(long, short)]
     pub count: Option<u64>,
     /// End when nothing changed for so many seconds
-    #[arg(long)]
-    pub timeout: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Option<Duration>,
     /// Which daemon to ask
     #[command(flatten)]
     pub at: At,

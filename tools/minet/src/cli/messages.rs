@@ -8,8 +8,9 @@ use super::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use messenger::{
     Agent, Answer, Change, Code, Guest, GuestError, Head, Life, Message, Origin, Outcome, PortId, PortSpec, Slot,
-    Status, Tier, Wants,
+    Status, Tier, To, Wants,
 };
+use messenger_core::Name;
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
@@ -24,14 +25,15 @@ pub(super) fn send(args: &SendArgs) -> Done {
     let (guest, message, limit) = begin(&args.message)?;
     let to = args.message.to().ok_or("nobody is meant")?;
     let wants = if args.confirm { Wants::Receipt } else { Wants::Nothing };
-    let sent = guest.send(&to, &Message { wants, deadline: args.confirm.then_some(limit), ..message })?;
+    let message = Message { wants, deadline: args.confirm.then_some(limit), ..message };
+    let sent = guest.send(&to, &message).map_err(|error| unmet(error, &to))?;
     match sent.ticket {
         Some(ticket) => {
             let outcome = guest.settle(ticket, None)?.ok_or("the daemon did not settle the message")?;
-            show(&outcome, &args.message.at)
+            show(&outcome, &args.message.how.at)
         }
         None => {
-            let text = match args.message.at.json {
+            let text = match args.message.how.at.json {
                 true => line(&json!({"targets": sent.targets, "taken": sent.taken})),
                 false if sent.taken == sent.targets => String::new(),
                 false => format!("taken for {} of {} targets\n", sent.taken, sent.targets),
@@ -45,17 +47,43 @@ pub(super) fn send(args: &SendArgs) -> Done {
 pub(super) fn call(args: &Outgoing) -> Done {
     let (guest, message, limit) = begin(args)?;
     let to = args.to().ok_or("nobody is meant")?;
-    show(&guest.call(&to, &message, limit)?, &args.at)
+    show(&guest.call(&to, &message, limit).map_err(|error| unmet(error, &to))?, &args.how.at)
+}
+
+/// Why a message was not sent, with whom it was for.
+fn unmet(error: GuestError, to: &To) -> String {
+    let (name, meant) = match to {
+        To::Name(name) => (Some(name), format!("there is no port `{name}`")),
+        To::On { node, name } => (Some(name), format!("there is no port `{name}` on a node `{node}`")),
+        To::Pattern(pattern) => (None, format!("no port is like `{pattern}`")),
+        To::Everywhere(name) => (Some(name), "there is no other node".to_owned()),
+        _ => return error.to_string(),
+    };
+    match error {
+        GuestError::Refused(status @ Status { code: Code::NotFound, .. }) => {
+            format!("{status}: {meant} (`minet ports` lists them)")
+        }
+        other => name.map_or_else(|| other.to_string(), |name| misnamed(&other, name)),
+    }
+}
+
+/// What a daemon said about a name, with what is wrong with it.
+fn misnamed(error: &GuestError, name: &str) -> String {
+    match (error, Name::new(name)) {
+        (GuestError::Refused(Status { code: Code::Invalid, .. }), Err(wrong)) => {
+            format!("{error}: `{name}` is no name of a port: {wrong}")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Good when as many came as were wanted; without a number, when one did.
 pub(super) fn recv(args: &RecvArgs) -> Done {
     let guest = Guest::join(&args.at.place())?;
-    let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
     let port = take_port(&guest, args)?;
     let mut count = 0;
     while args.count.is_none_or(|most| count < most) {
-        let Some(message) = guest.receive(port, limit)? else { break };
+        let Some(message) = guest.receive(port, args.timeout)? else { break };
         let shown = match args.at.json {
             true => write(line(&told(&message.head, &message.payload)).as_bytes())?,
             false => write(&ended(&message.payload, args.raw))?,
@@ -80,11 +108,10 @@ pub(super) fn recv(args: &RecvArgs) -> Done {
 /// Good when as many changes came as were wanted.
 pub(super) fn watch(args: &WatchArgs) -> Done {
     let guest = Guest::join(&args.at.place())?;
-    let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
     let watch = guest.watch(&args.pattern)?;
     let mut count = 0;
     while args.count.is_none_or(|most| count < most) {
-        let Some(change) = guest.change(watch, limit)? else { break };
+        let Some(change) = guest.change(watch, args.timeout)? else { break };
         let text = if args.at.json { line(&seen(&change)) } else { table::change(&change) };
         if !write(text.as_bytes())? {
             break;
@@ -95,8 +122,7 @@ pub(super) fn watch(args: &WatchArgs) -> Done {
 }
 
 fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::error::Error>> {
-    let limit = seconds(args.timeout, "--timeout")?;
-    let guest = Guest::join(&args.at.place())?;
+    let guest = Guest::join(&args.how.at.place())?;
     let payload = match &args.text {
         Some(text) => text.clone().into_bytes(),
         None => {
@@ -106,26 +132,25 @@ fn begin(args: &Outgoing) -> Result<(Guest, Message, Duration), Box<dyn std::err
         }
     };
     let origin = Origin { agent: Agent::CommandLine, ..Origin::default() };
-    let message = Message { priority: args.priority.into(), tag: args.tag, origin, ..Message::new(payload) };
-    Ok((guest, message, limit))
+    let message = Message { priority: args.how.priority.into(), tag: args.how.tag, origin, ..Message::new(payload) };
+    Ok((guest, message, args.how.timeout))
 }
 
 /// The port of a name: one without a receiver, or a new one.
 fn take_port(guest: &Guest, args: &RecvArgs) -> Result<PortId, Box<dyn std::error::Error>> {
-    let retained = args.retain.map(|s| seconds(s, "--retain")).transpose()?;
     match guest.attach(&args.port) {
         Err(GuestError::Refused(Status { code: Code::NotFound, .. })) => {}
-        other => return Ok(other?),
+        other => return Ok(other.map_err(|error| misnamed(&error, &args.port))?),
     }
     let spec = PortSpec {
         fabric_wide: args.fabric_wide,
         kind: args.kind.clone(),
         properties: args.property.clone(),
         room: Some(args.room),
-        life: retained.map_or(Life::Receiver, |time| Life::Retained(time.as_millis() as u64)),
+        life: args.retain.map_or(Life::Receiver, |time| Life::Retained(time.as_millis() as u64)),
         ..PortSpec::named(&*args.port)
     };
-    Ok(guest.open(&spec)?)
+    Ok(guest.open(&spec).map_err(|error| misnamed(&error, &args.port))?)
 }
 
 /// Prints what became of a message; good when it went well for every target.
@@ -245,10 +270,6 @@ pub(super) fn write(bytes: &[u8]) -> std::io::Result<bool> {
 /// One line to standard error; there is nothing to do about one that cannot be written.
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "minet: {text}");
-}
-
-pub(super) fn seconds(seconds: f64, option: &str) -> Result<Duration, String> {
-    Duration::try_from_secs_f64(seconds).map_err(|e| format!("{option}: {e}"))
 }
 
 fn exit(good: bool) -> ExitCode {

@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod drain;
 mod inspect;
 mod iops;
 mod keys;
@@ -9,13 +10,18 @@ mod message_args;
 mod messages;
 mod table;
 mod trace;
+mod values;
 
 pub use args::{Args, Command};
 
 use crate::{Config, Overrides, daemon};
 use args::RunArgs;
 use clap::{CommandFactory, Parser};
+use fabric_seal::KeyFile;
 use std::{io::Write, process::ExitCode};
+
+/// Exit status of `minet run --check` for a configuration that cannot be used, as for a command line that cannot be.
+const WRONG: u8 = 2;
 
 /// Runs the command line; returns the process's exit code. Errors go to standard error as one line.
 pub fn main() -> ExitCode {
@@ -31,6 +37,7 @@ pub fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
     match args.command {
+        Command::Run(run) if run.check => Ok(check(&run)?),
         Command::Run(run) => {
             start_log(run.log.as_deref());
             daemon::run(config(&run)?)?;
@@ -43,13 +50,18 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Completion { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "minet", &mut out);
-            std::io::stdout().write_all(&out)?;
+            messages::write(&out)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Man { dir } => {
             match dir {
-                Some(dir) => clap_mangen::generate_to(Args::command(), dir)?,
-                None => clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout())?,
+                Some(dir) => clap_mangen::generate_to(Args::command(), &dir)
+                    .map_err(|e| format!("cannot write manual pages into {}: {e}", dir.display()))?,
+                None => {
+                    let mut out = Vec::new();
+                    clap_mangen::Man::new(Args::command()).render(&mut out)?;
+                    messages::write(&out)?;
+                }
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -62,6 +74,14 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Dump(at) => ask::dump(&at),
         Command::Trace(args) => trace::trace(&args),
         Command::Bcast(args) => messages::send(&args.send()),
+        Command::IopProcess { door, .. } => {
+            crate::iop_process::run(door.as_deref())?;
+            Ok(ExitCode::FAILURE)
+        }
+        Command::IopLoad { name, store, door } => {
+            crate::iop_process::load(&name, &store, door.as_deref())?;
+            Ok(ExitCode::FAILURE)
+        }
         Command::Iop(iop) => iops::run(&iop.command),
         Command::Ping(ping) => ask::ping(&ping),
         Command::Send(send) => messages::send(&send),
@@ -71,7 +91,27 @@ fn run(args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Key(key) => keys::key(&key),
         Command::Invite(invite) => ask::invite(&invite),
         Command::Revoke(revoke) => ask::revoke(&revoke),
+        Command::Drain(args) => drain::drain(&args),
         Command::Join(args) => keys::join(&args),
+    }
+}
+
+/// What the node would be, or what is wrong with its configuration. Files are read, nothing else is done.
+fn check(run: &RunArgs) -> std::io::Result<ExitCode> {
+    let checked = config(run).map_err(|e| chain(&e)).and_then(|config| {
+        // Without its key the node would not start.
+        let key = config.trust.as_ref().filter(|_| config.is_sealed()).map(|trust| KeyFile::load(&trust.key));
+        key.transpose().map_err(|e| chain(&e)).map(|_| config)
+    });
+    match checked {
+        Ok(config) => {
+            print(&table::config(&config))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "minet: {error}");
+            Ok(ExitCode::from(WRONG))
+        }
     }
 }
 
@@ -84,17 +124,25 @@ fn config(run: &RunArgs) -> Result<Config, crate::ConfigError> {
         interface: run.interface.clone(),
         mtu: run.mtu,
         addresses: run.address.clone(),
+        mode: run.mode,
+        learn: run.learn,
+        no_relay: run.no_relay,
         listen: run.listen,
         peers: run.peer.clone(),
         ethers: run.ether.clone(),
         serials: run.serial.clone(),
         insecure: run.insecure,
+        user: run.user.clone(),
         key: run.key.clone(),
         no_shm: run.no_shm,
         queues: run.queues,
         cpus: run.cpus.clone(),
         pcap: run.pcap.clone(),
+        userspace: run.stack.map(|stack| stack == args::StackArg::Smoltcp),
+        forwards: run.forward.clone(),
+        exposes: run.expose.clone(),
         iops: run.iop.clone(),
+        iop_processes: run.iop_process.clone(),
         iop_image: run.iop_image.clone(),
     };
     Config::load(run.config.clone(), &over)

@@ -1,8 +1,11 @@
 //! Tables for people.
 
-use crate::control::{
-    self, EventsReport, IopReport, IopsReport, LinksReport, NodesReport, PingReport, PortsReport, StatsReport,
-    StatusReport,
+use crate::{
+    Config,
+    control::{
+        self, EventReport, EventsReport, IopReport, IopsReport, LinksReport, NodesReport, PingReport, PortsReport,
+        StatsReport, StatusReport,
+    },
 };
 use std::fmt::Write;
 
@@ -45,6 +48,15 @@ pub(super) fn version(json: bool) -> String {
     format!("minet {program} (wire format {wire}, control protocol {})\n", control::VERSION)
 }
 
+/// What a configuration says.
+pub(super) fn config(c: &Config) -> String {
+    let mut out = format!("the configuration is fine: node {} (id {}) of fabric {}\n", c.name, c.id, c.fabric);
+    for s in &c.segments {
+        let _ = writeln!(out, "interface {} on segment {}, MTU {}", s.interface, s.name, s.mtu);
+    }
+    out
+}
+
 pub(super) fn status(r: &StatusReport) -> String {
     let n = &r.node;
     let mut out = format!(
@@ -85,11 +97,12 @@ pub(super) fn status(r: &StatusReport) -> String {
 }
 
 pub(super) fn iops(r: &IopsReport) -> String {
-    let mut rows = vec![heading(["name", "id", "state", "lives", "process", "reason", "last words"])];
+    let mut rows = vec![heading(["name", "id", "kind", "state", "lives", "process", "reason", "last words"])];
     for i in &r.iops {
         rows.push(vec![
             i.name.clone(),
             i.id.to_string(),
+            i.kind.clone(),
             i.state.clone(),
             i.lives.to_string(),
             dash(i.pid),
@@ -104,6 +117,7 @@ pub(super) fn iop(i: &IopReport) -> String {
     let lines = [
         ("name", i.name.clone()),
         ("id", i.id.to_string()),
+        ("kind", i.kind.clone()),
         ("state", format!("{} ({:#04x})", i.state, i.code)),
         ("reason", i.reason.clone()),
         ("traffic", i.traffic.clone()),
@@ -156,12 +170,19 @@ pub(super) fn links(r: &LinksReport) -> String {
 
 pub(super) fn events(r: &EventsReport) -> String {
     let mut rows = vec![heading(["utc", "event", "what"])];
-    for e in &r.events {
-        let (s, ms) = (e.unix_ms / 1000 % 86_400, e.unix_ms % 1000);
-        let time = format!("{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60);
-        rows.push(vec![time, e.kind.clone(), e.text.clone()]);
-    }
+    rows.extend(r.events.iter().map(|e| vec![clock(e.unix_ms), e.kind.clone(), e.text.clone()]));
     columns(&rows)
+}
+
+/// One of them, where more may follow.
+pub(super) fn event(e: &EventReport) -> String {
+    format!("{}  {:12}  {}\n", clock(e.unix_ms), e.kind, e.text)
+}
+
+/// The time of day in UTC.
+fn clock(unix_ms: u64) -> String {
+    let (s, ms) = (unix_ms / 1000 % 86_400, unix_ms % 1000);
+    format!("{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
 }
 
 pub(super) fn ports(r: &PortsReport) -> String {
@@ -178,6 +199,11 @@ pub(super) fn stats(r: &StatsReport) -> String {
         let _ = writeln!(out, "segment {} on {}", s.name, s.interface);
         let _ = writeln!(out, "  received {} frames, {} bytes", s.rx_packets, s.rx_bytes);
         let _ = writeln!(out, "  sent     {} frames, {} bytes", s.tx_packets, s.tx_bytes);
+        for (way, dropped, bad) in [("in", s.rx_dropped, s.rx_errors), ("out", s.tx_dropped, s.tx_errors)] {
+            if dropped + bad > 0 {
+                let _ = writeln!(out, "  dropped by the kernel on the way {way}: {dropped}, with errors: {bad}");
+            }
+        }
         for (name, n) in &s.drops {
             let _ = writeln!(out, "  dropped  {n}: {name}");
         }

@@ -1,9 +1,6 @@
 //! `minet trace`: messages as they go through.
 
-use super::{
-    message_args::TraceArgs,
-    messages::{seconds, write},
-};
+use super::{message_args::TraceArgs, messages::write};
 use crate::control::{Ask, Client, TraceEntry, TraceReport, TraceWish};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use fabric::middleware::{LINKTYPE_USER0, PSEUDO_HEADER};
@@ -21,7 +18,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Good when as many went through as were wanted.
 pub(super) fn trace(args: &TraceArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let limit = args.timeout.map(|s| seconds(s, "--timeout")).transpose()?;
     let mut capture = args.pcap.as_deref().map(Capture::create).transpose()?;
     let mut client = Client::find(&args.at.place())?;
     let (node, port, path) = (args.node.clone(), args.port.clone(), args.path.clone());
@@ -44,7 +40,7 @@ pub(super) fn trace(args: &TraceArgs) -> Result<ExitCode, Box<dyn std::error::Er
                 break 'all;
             }
         }
-        if limit.is_some_and(|limit| last.elapsed() >= limit) || !wanted(count) {
+        if args.timeout.is_some_and(|limit| last.elapsed() >= limit) || !wanted(count) {
             break;
         }
         if report.entries.is_empty() {

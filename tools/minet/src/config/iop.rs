@@ -1,6 +1,6 @@
 //! The I/O processors that a node starts.
 
-use super::{Cidr, ConfigError, check, name, value};
+use super::{Cidr, ConfigError, Overrides, check, name, value};
 use messenger_core::{Name, NodeId};
 use serde::Deserialize;
 use std::{path::PathBuf, time::Duration};
@@ -10,6 +10,17 @@ pub const IOP_IMAGE: &str = "/usr/lib/minet/iop-x86_64";
 /// I/O processors of one node.
 pub const IOPS: usize = 16;
 
+/// What an I/O processor runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IopKind {
+    /// A virtual machine of QEMU, without an operating system.
+    #[default]
+    Qemu,
+    /// A process of this host with a network stack of its own.
+    Process,
+}
+
 /// An I/O processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Iop {
@@ -17,10 +28,12 @@ pub struct Iop {
     pub name: Name,
     /// Its number.
     pub id: NodeId,
-    /// The image it runs.
+    /// What it runs on.
+    pub kind: IopKind,
+    /// The image it runs; a process is this program itself unless told otherwise.
     pub image: PathBuf,
-    /// The program it runs on.
-    pub qemu: PathBuf,
+    /// The program it runs on; `None` for the one that the image wants.
+    pub qemu: Option<PathBuf>,
     /// Its addresses; `None` to derive them from its number.
     pub addresses: Option<Vec<Cidr>>,
     /// It gives a sign of life this often; `None` for the node's own interval.
@@ -36,6 +49,8 @@ pub struct Iop {
 pub(super) struct IopFile {
     pub(super) name: Option<String>,
     id: Option<u32>,
+    #[serde(default)]
+    kind: IopKind,
     image: Option<PathBuf>,
     qemu: Option<PathBuf>,
     addresses: Option<Vec<Cidr>>,
@@ -48,6 +63,15 @@ pub(super) struct IopFile {
 const MISS_LIMIT: u32 = 3;
 
 impl Iop {
+    /// From the text of a table of its own, without its name.
+    ///
+    /// # Errors
+    /// The text is none, or a value cannot be used.
+    pub fn from_toml(name: &str, text: &str) -> Result<Iop, ConfigError> {
+        let file: IopFile = toml::from_str(text)?;
+        one(IopFile { name: Some(name.into()), ..file }, None)
+    }
+
     /// One that is added while the node runs, with what is not said as usual.
     ///
     /// # Errors
@@ -55,10 +79,11 @@ impl Iop {
     pub fn added(
         name: &str,
         id: Option<u32>,
+        kind: IopKind,
         image: Option<PathBuf>,
         qemu: Option<PathBuf>,
     ) -> Result<Iop, ConfigError> {
-        one(IopFile { name: Some(name.into()), id, image, qemu, ..IopFile::default() }, None)
+        one(IopFile { name: Some(name.into()), id, kind, image, qemu, ..IopFile::default() }, None)
     }
 }
 
@@ -78,8 +103,13 @@ fn one(file: IopFile, image: Option<&PathBuf>) -> Result<Iop, ConfigError> {
     Ok(Iop {
         name,
         id,
-        image: image.cloned().or(file.image).unwrap_or_else(|| IOP_IMAGE.into()),
-        qemu: file.qemu.unwrap_or_else(|| iop::qemu::PROGRAM.into()),
+        kind: file.kind,
+        image: match file.kind {
+            IopKind::Qemu => image.cloned().or(file.image).unwrap_or_else(|| IOP_IMAGE.into()),
+            // The kernel's name for it also works when the file was replaced meanwhile.
+            IopKind::Process => file.image.unwrap_or_else(|| "/proc/self/exe".into()),
+        },
+        qemu: file.qemu,
         addresses,
         heartbeat: heartbeat.map(Duration::from_millis),
         miss_limit,
@@ -88,16 +118,13 @@ fn one(file: IopFile, image: Option<&PathBuf>) -> Result<Iop, ConfigError> {
 }
 
 /// Those of the file, then those that the command line names.
-pub(super) fn iops(
-    file: Vec<IopFile>,
-    named: &[String],
-    image: Option<&PathBuf>,
-    own: (&Name, NodeId),
-) -> Result<Vec<Iop>, ConfigError> {
-    let named = named.iter().map(|name| IopFile { name: Some(name.clone()), ..IopFile::default() });
+pub(super) fn iops(file: Vec<IopFile>, over: &Overrides, own: (&Name, NodeId)) -> Result<Vec<Iop>, ConfigError> {
+    let with = |kind| move |name: &String| IopFile { name: Some(name.clone()), kind, ..IopFile::default() };
+    let machines = over.iops.iter().map(with(IopKind::Qemu));
+    let named = machines.chain(over.iop_processes.iter().map(with(IopKind::Process)));
     let mut all: Vec<Iop> = Vec::new();
     for iop in file.into_iter().chain(named) {
-        let one = one(iop, image)?;
+        let one = one(iop, over.iop_image.as_ref())?;
         let twice = *own.0 == one.name || own.1 == one.id || all.iter().any(|i| i.name == one.name || i.id == one.id);
         check("iop.name", &one.name, !twice, "every node needs a name and a number of its own")?;
         all.push(one);

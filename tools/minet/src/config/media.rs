@@ -17,6 +17,8 @@ pub struct Ether {
     pub seek: bool,
     /// Peers to greet.
     pub peers: Vec<MacAddr>,
+    /// Everything on it is sealed.
+    pub sealed: bool,
     /// Links of the lowest number carry a conduit's traffic.
     pub priority: u8,
 }
@@ -26,6 +28,8 @@ pub struct Ether {
 pub struct Serial {
     /// The device and its settings.
     pub line: Line,
+    /// Everything on it is sealed.
+    pub sealed: bool,
     /// Links of the lowest number carry a conduit's traffic.
     pub priority: u8,
 }
@@ -54,6 +58,8 @@ impl FromStr for SerialArg {
 const ETHER_PRIORITY: u8 = 20;
 /// The last resort.
 const SERIAL_PRIORITY: u8 = 50;
+const NEEDS_KEY: &str =
+    "to seal needs a key: make one with `minet key new FILE` and name it in `trust.key` or with `--key`";
 /// Carriers of a kind.
 const MOST: usize = 8;
 
@@ -64,6 +70,7 @@ pub(super) struct EtherFile {
     seek: Option<bool>,
     #[serde(default)]
     peers: Vec<String>,
+    sealed: Option<bool>,
     priority: Option<u8>,
 }
 
@@ -75,6 +82,7 @@ pub(super) struct SerialFile {
     #[serde(default)]
     flow: FlowFile,
     message: Option<usize>,
+    sealed: Option<bool>,
     priority: Option<u8>,
 }
 
@@ -86,16 +94,30 @@ enum FlowFile {
     Hardware,
 }
 
-pub(super) fn ethers(files: Vec<EtherFile>, more: &[String], insecure: bool) -> Result<Vec<Ether>, ConfigError> {
+/// With a key everything on an Ethernet is sealed, unless clear text is asked for and accepted.
+pub(super) fn ethers(
+    files: Vec<EtherFile>,
+    more: &[String],
+    insecure: bool,
+    has_key: bool,
+) -> Result<Vec<Ether>, ConfigError> {
     let mut all: Vec<Ether> = Vec::new();
-    let of_name = |name: &String| EtherFile { interface: name.clone(), seek: None, peers: Vec::new(), priority: None };
+    let of_name = |name: &String| EtherFile {
+        interface: name.clone(),
+        seek: None,
+        peers: Vec::new(),
+        sealed: None,
+        priority: None,
+    };
     for file in files.into_iter().chain(more.iter().map(of_name)) {
         let name = &file.interface;
         let fine = (1..=15).contains(&name.len()) && !name.contains(|c: char| c == '/' || c.is_whitespace());
         check("ether.interface", name, fine, "it must be the name of an interface, at most 15 characters")?;
-        if !insecure {
-            let allowed =
-                "raw Ethernet is in clear text in this version: say `insecure = true` or `--insecure` to accept that";
+        let sealed = file.sealed.unwrap_or(has_key);
+        check("ether.sealed", name, has_key || !sealed, NEEDS_KEY)?;
+        if !insecure && !sealed {
+            let allowed = "raw Ethernet needs a key, as UDP does: make one with `minet key new FILE` and name it in `trust.key` or \
+                           with `--key` (`insecure = true` or `--insecure` accepts clear text instead)";
             return Err(value("ether.interface", name, allowed));
         }
         let mac = |text: &String| {
@@ -110,6 +132,7 @@ pub(super) fn ethers(files: Vec<EtherFile>, more: &[String], insecure: bool) -> 
             interface: file.interface,
             seek: file.seek.unwrap_or(true),
             peers,
+            sealed,
             priority: file.priority.unwrap_or(ETHER_PRIORITY),
         });
     }
@@ -117,13 +140,15 @@ pub(super) fn ethers(files: Vec<EtherFile>, more: &[String], insecure: bool) -> 
     Ok(all)
 }
 
-pub(super) fn serials(files: Vec<SerialFile>, more: &[SerialArg]) -> Result<Vec<Serial>, ConfigError> {
+/// A serial line is sealed where that is asked for.
+pub(super) fn serials(files: Vec<SerialFile>, more: &[SerialArg], has_key: bool) -> Result<Vec<Serial>, ConfigError> {
     let mut all: Vec<Serial> = Vec::new();
     let of_argument = |SerialArg { device, speed }: SerialArg| SerialFile {
         device,
         speed,
         flow: FlowFile::None,
         message: None,
+        sealed: None,
         priority: None,
     };
     for file in files.into_iter().chain(more.iter().cloned().map(of_argument)) {
@@ -135,12 +160,14 @@ pub(super) fn serials(files: Vec<SerialFile>, more: &[SerialArg]) -> Result<Vec<
         if all.iter().any(|other| other.line.path == file.device) {
             continue;
         }
+        let sealed = file.sealed.unwrap_or(false);
+        check("serial.sealed", file.device.display(), has_key || !sealed, NEEDS_KEY)?;
         let flow = match file.flow {
             FlowFile::None => Flow::None,
             FlowFile::Hardware => Flow::Hardware,
         };
         let line = Line { path: file.device, speed: file.speed, flow, message };
-        all.push(Serial { line, priority: file.priority.unwrap_or(SERIAL_PRIORITY) });
+        all.push(Serial { line, sealed, priority: file.priority.unwrap_or(SERIAL_PRIORITY) });
     }
     check("serial", all.len(), all.len() <= MOST, "a node carries on at most 8 serial lines")?;
     Ok(all)
@@ -185,15 +212,32 @@ mod tests {
         assert_eq!(mtu(&format!("{ether}\n[[segment]]\nmtu=9000")), 9000);
     }
 
+    /// A key seals UDP and Ethernets; clear text has to be asked for and accepted.
+    #[test]
+    fn a_key_seals_ethernets_too() {
+        let key = "name='a'\n[trust]\nkey='/k'\n";
+        let ether = |more: &str| Config::from_toml(&format!("{more}{key}[[ether]]\ninterface='e'"));
+        for insecure in ["", "insecure=true\n"] {
+            let config = ether(insecure).unwrap();
+            assert!(config.ethers[0].sealed && config.seals_any() && !config.is_in_clear(), "{insecure}");
+        }
+        assert!(error(&format!("{key}[[ether]]\ninterface='e'\nsealed=false")).contains("insecure = true"));
+        assert!(error("name='a'\ninsecure=true\n[[ether]]\ninterface='e'\nsealed=true").contains("needs a key"));
+        let line = |more: &str| Config::from_toml(&format!("{key}[[serial]]\ndevice='/dev/x'\n{more}")).unwrap();
+        assert!(!line("").serials[0].sealed && !line("").seals_any());
+        assert!(line("sealed=true").serials[0].sealed && line("sealed=true").seals_any());
+        assert!(error("name='a'\n[[serial]]\ndevice='/dev/x'\nsealed=true").contains("needs a key"));
+    }
+
     /// A key seals UDP whatever else is accepted in clear text.
     #[test]
     fn udp_is_sealed_beside_an_ethernet() {
         let udp = "name='a'\n[udp]\nlisten='10.0.0.1:7400'\n[trust]\nkey='/k'\n";
-        let both = Config::from_toml(&format!("insecure=true\n{udp}[[ether]]\ninterface='e'")).unwrap();
+        let both = Config::from_toml(&format!("insecure=true\n{udp}[[ether]]\ninterface='e'\nsealed=false")).unwrap();
         assert!(both.is_sealed() && both.is_in_clear());
         let line = Config::from_toml(&format!("{udp}[[serial]]\ndevice='/dev/x'")).unwrap();
         assert!(line.is_sealed() && !line.is_in_clear());
-        assert!(error(&format!("{udp}[[ether]]\ninterface='e'")).contains("insecure = true"));
+        assert!(error(&format!("{udp}[[ether]]\ninterface='e'\nsealed=false")).contains("insecure = true"));
         assert!(error(&format!("insecure=true\n{udp}[[peer]]\naddress='10.0.0.2:1'")).contains("sealed peer"));
     }
 

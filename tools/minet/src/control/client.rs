@@ -60,6 +60,11 @@ impl Client {
         Ok(Client { stream: BufReader::new(stream) })
     }
 
+    /// Gives an answer so much longer than usual.
+    pub fn be_patient(&mut self, more: Duration) -> Result<(), ClientError> {
+        Ok(self.stream.get_ref().set_read_timeout(Some(PATIENCE + more))?)
+    }
+
     /// Asks and waits for the answer.
     pub fn ask<T: DeserializeOwned>(&mut self, ask: Ask) -> Result<T, ClientError> {
         let mut line = serde_json::to_string(&Request { v: VERSION, ask })?;

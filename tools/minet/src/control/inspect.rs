@@ -224,7 +224,8 @@ pub struct TraceEntry {
 }
 
 /// Numbers that are no counters: they tell how something is.
-const STATES: [&str; 8] = ["id", "depth", "used", "outstanding", "guests", "tracing", "mtu", "changes"];
+const STATES: [&str; 9] =
+    ["id", "depth", "used", "outstanding", "guests", "control-clients", "tracing", "mtu", "changes"];
 
 impl StatsReport {
     /// What was counted since another report of the same node.

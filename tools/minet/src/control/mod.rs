@@ -14,7 +14,7 @@ pub use inspect::{
     TraceReport,
 };
 pub use report::{
-    CarrierReport, ConsoleReport, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport,
+    CarrierReport, ConsoleReport, DrainReport, DrainState, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport,
     LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport,
     SegmentReport, SelfReport, StatsReport, StatusReport,
 };
@@ -69,6 +69,9 @@ pub enum Ask {
         iop: String,
         /// Its number; none to compute it from the name.
         id: Option<u32>,
+        /// It is a process of this host instead of a machine.
+        #[serde(default)]
+        process: bool,
         /// The image it runs; none for the usual one.
         image: Option<PathBuf>,
         /// The program it runs on; none for the usual one.
@@ -79,12 +82,22 @@ pub enum Ask {
         /// Its name.
         iop: String,
     },
+    /// What happened to a node from an event on: answered when there is something, or with nothing after a second or two.
+    Next {
+        /// The node's number.
+        peer: u32,
+        /// The first event that is wanted.
+        since: u64,
+    },
     /// One echo request to a member, named by name or number.
     Ping {
         /// Which member.
         node: String,
         /// Bytes of payload.
         size: usize,
+        /// How long its answer may take, in milliseconds; none for a second. A minute at the most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
     },
     /// An invitation for a new member.
     Invite {
@@ -96,6 +109,12 @@ pub enum Ask {
         contact: Option<SocketAddr>,
         /// Until it expires.
         minutes: u64,
+    },
+    /// Gets ready to leave, leaves when nothing is under way any more, and tells how far it is.
+    Drain {
+        /// Takes it back.
+        #[serde(default)]
+        undo: bool,
     },
     /// A member, by name or number, may not join any more.
     Revoke {

@@ -122,6 +122,9 @@ pub struct IopReport {
     pub id: u32,
     /// Its name.
     pub name: String,
+    /// What it runs on: `qemu` or `process`.
+    #[serde(default)]
+    pub kind: String,
     /// `initializing`, `reset`, `hold`, `ready`, `operational`, `failed` or `faulted`.
     pub state: String,
     /// The state's number in I2O.
@@ -267,7 +270,20 @@ pub struct SegmentReport {
     pub tx_packets: u64,
     /// Their bytes.
     pub tx_bytes: u64,
-    /// Frames dropped, by reason; only reasons that occurred.
+    /// Frames that the kernel dropped on the way in, ours that it did not take among them: its `rx_dropped`.
+    #[serde(default)]
+    pub rx_dropped: u64,
+    /// Bad frames on the way in: its `rx_errors`.
+    #[serde(default)]
+    pub rx_errors: u64,
+    /// Frames that the kernel dropped on the way to us, its queue being full or the interface without carrier: its
+    /// `tx_dropped`.
+    #[serde(default)]
+    pub tx_dropped: u64,
+    /// Frames that the kernel could not send: its `tx_errors`.
+    #[serde(default)]
+    pub tx_errors: u64,
+    /// Frames that we dropped, by reason; only reasons that occurred.
     pub drops: BTreeMap<String, u64>,
     /// The rest.
     pub counters: BTreeMap<String, u64>,
@@ -331,4 +347,39 @@ pub struct PingReport {
     pub avg_us: Option<f64>,
     /// Longest round trip in microseconds.
     pub max_us: Option<f64>,
+}
+
+/// How far a node is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DrainState {
+    /// It does not leave.
+    Serving,
+    /// It stops its I/O processors, each in order.
+    Stopping,
+    /// Others are told, and what is under way is finished.
+    Draining,
+    /// Nothing is under way any more: it leaves now.
+    Drained,
+    /// It is gone.
+    Left,
+}
+
+/// `minet drain`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainReport {
+    /// How far it is.
+    pub state: DrainState,
+    /// All neighbours know that it leaves.
+    pub told: bool,
+    /// Other nodes with messages under way to or from this one.
+    pub nodes: usize,
+    /// Messages of this node that wait for receipts or answers.
+    pub waiting: usize,
+    /// Requests of other nodes that were not answered.
+    pub requests: usize,
+    /// Bytes in this node's ports that nobody took.
+    pub stored: usize,
+    /// Milliseconds since something was passed on for others.
+    pub relayed_ms: u64,
 }

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn lines_are_found_wherever_they_are_split() {
         let both = b"{\"v\":1,\"ask\":\"nodes\"}\n{\"v\":1,\"ask\":\"ping\",\"node\":\"b\",\"size\":9}\n{\"v\"";
-        let asks = vec![Ok(Ask::Nodes), Ok(Ask::Ping { node: "b".into(), size: 9 })];
+        let asks = vec![Ok(Ask::Nodes), Ok(Ask::Ping { node: "b".into(), size: 9, timeout_ms: None })];
         for length in 1..=both.len() {
             let mut requests = Requests::default();
             let asked: Vec<_> = both.chunks(length).flat_map(|piece| requests.take(piece)).collect();

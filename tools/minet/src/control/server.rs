@@ -1,7 +1,10 @@
 //! The answering end, driven by the control thread's poll loop.
 
 use super::{Ask, Failure, Requests};
-use crate::socket::{Socket, may_ask};
+use crate::{
+    seldom::Seldom,
+    socket::{Socket, may_ask},
+};
 use mio::{Interest, Registry, Token, net::UnixStream};
 use serde::Serialize;
 use std::{
@@ -10,7 +13,7 @@ use std::{
     path::Path,
 };
 
-/// Connections at one time; more are turned away.
+/// Connections at one time; more are turned away, and told so.
 const CLIENTS: usize = 32;
 /// Most bytes that wait for a client that does not read.
 const BACKLOG: usize = 4 << 20;
@@ -27,6 +30,11 @@ pub(crate) struct Server {
     own: Token,
     clients: BTreeMap<Token, Client>,
     next: usize,
+    turned_away: u64,
+    /// The log tells of these now and then only: whoever knocks could fill it.
+    full: Seldom,
+    strangers: Seldom,
+    trouble: Seldom,
 }
 
 struct Client {
@@ -42,12 +50,26 @@ impl Server {
     pub(crate) fn bind(path: &Path, registry: &Registry, own: Token, first: usize) -> io::Result<Server> {
         let mut socket = Socket::bind(path)?;
         registry.register(&mut socket.listener, own, Interest::READABLE)?;
-        Ok(Server { socket, own, clients: BTreeMap::new(), next: first })
+        Ok(Server {
+            socket,
+            own,
+            clients: BTreeMap::new(),
+            next: first,
+            turned_away: 0,
+            full: Seldom::default(),
+            strangers: Seldom::default(),
+            trouble: Seldom::default(),
+        })
     }
 
     /// Whether a token is of this server.
     pub(crate) fn owns(&self, token: Token) -> bool {
         token == self.own || self.clients.contains_key(&token)
+    }
+
+    /// Who is there and who was turned away, for `minet stats`.
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 2] {
+        [("control-clients", self.clients.len() as u64), ("control-turned-away", self.turned_away)]
     }
 
     /// Does what a token's readiness allows; returns what was asked.
@@ -103,17 +125,26 @@ impl Server {
     }
 
     fn accept(&mut self, registry: &Registry) {
-        while let Ok((mut stream, _)) = self.socket.listener.accept() {
-            if self.clients.len() >= CLIENTS {
-                log::warn!("control socket: more than {CLIENTS} clients, one turned away");
+        loop {
+            let mut stream = match self.socket.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                // That one is gone already; there may be others.
+                Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => continue,
+                Err(e) => return self.trouble.warn(|| format!("control socket: nobody is let in for now: {e}")),
+            };
+            if let Err(error) = may_ask(&stream) {
+                self.strangers.warn(|| format!("control socket: {error}"));
+                self.turn_away(stream, error);
                 continue;
             }
-            if let Err(error) = may_ask(&stream) {
-                log::warn!("control socket: {error}");
-                let mut refused = Client::new(stream);
-                refused.push(&Failure { error });
-                // There is room for a line, or nobody reads it.
-                refused.write();
+            if self.clients.len() >= CLIENTS {
+                self.full.warn(|| format!("control socket: {CLIENTS} clients are there, one more was turned away"));
+                let error = format!(
+                    "this daemon has {CLIENTS} clients at its control socket and answers no more at one time: ask again \
+                     when one of them has gone"
+                );
+                self.turn_away(stream, error);
                 continue;
             }
             let token = Token(self.next);
@@ -122,6 +153,14 @@ impl Server {
                 self.clients.insert(token, Client::new(stream));
             }
         }
+    }
+
+    /// Says why, once: there is room for a line, or nobody reads it.
+    fn turn_away(&mut self, stream: UnixStream, error: String) {
+        self.turned_away += 1;
+        let mut refused = Client::new(stream);
+        refused.push(&Failure { error });
+        refused.write();
     }
 
     fn drop_client(&mut self, token: Token, registry: &Registry) {

@@ -3,14 +3,28 @@
 mod answers;
 mod events;
 mod guests;
+mod leaving;
 mod looks;
 mod opening;
 mod pings;
 mod processors;
+mod watches;
 
 use super::{
-    DaemonError, Lanes, UDP, guests::Guests, interface::Attached, iops::Iops, journal::Journal, local::Local,
-    media::Media, paths::Paths, publish, sealing::Sealing, signals::Signals, supervisor::Supervisor, wires::Wires,
+    DaemonError, Lanes, UDP,
+    drain::Drain,
+    guests::Guests,
+    interface::Attached,
+    iops::Iops,
+    journal::Journal,
+    local::Local,
+    media::Media,
+    paths::Paths,
+    publish,
+    sealing::{Sealing, Spot},
+    signals::Signals,
+    supervisor::Supervisor,
+    wires::Wires,
 };
 use crate::{
     Config,
@@ -20,14 +34,15 @@ use crate::{
     snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
-use fabric::{Address, Channel, Origin};
+use fabric::{Channel, Origin};
+use messenger::Look;
 use messenger_core::{LinkId, Node, Reason, Time};
 use minet::{Learned, Stations};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use pings::Asking;
 use std::{
     collections::BTreeMap,
-    os::fd::{AsFd, AsRawFd},
+    os::fd::AsRawFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -42,6 +57,8 @@ impl Tokens {
     const WATCH: Token = Token(3);
     pub(super) const CONTROL: Token = Token(4);
     pub(super) const GUESTS_DOOR: Token = Token(5);
+    /// What tells of I/O processors that are put in or taken out.
+    const SLOTS: Token = Token(6);
     const INTERFACES: usize = 16;
     const IOPS: usize = 512;
     /// Meetings and lifelines count up from here; clients of the control socket and guests from far above.
@@ -84,6 +101,10 @@ pub(super) struct Control {
     supervisor: Supervisor,
     dirty: bool,
     tracing: Option<looks::Tracing>,
+    watches: watches::Watches,
+    draining: Option<Drain>,
+    /// Guests that are busy are looked for before it sleeps.
+    look: Look,
     /// Counters begin with these.
     counted: Option<crate::control::StatsReport>,
 }
@@ -104,6 +125,7 @@ impl Control {
         guests: Guests,
         sealing: Option<Sealing>,
     ) -> Control {
+        let look = Look::new(config.spin);
         let stations = attached.iter().map(|_| Stations::new()).collect();
         Control {
             media: Media::new(&lanes.underlays),
@@ -128,6 +150,9 @@ impl Control {
             supervisor: Supervisor::new(Instant::now()),
             dirty: true,
             tracing: None,
+            watches: watches::Watches::default(),
+            draining: None,
+            look,
             counted: None,
         }
     }
@@ -138,11 +163,19 @@ impl Control {
         let mut events = Events::with_capacity(256);
         loop {
             self.follow_up();
-            match poll.poll(&mut events, self.timeout()) {
+            let looks = self.look.look_again();
+            let (timeout, before) = (if looks { Some(Duration::ZERO) } else { self.timeout() }, Instant::now());
+            match poll.poll(&mut events, timeout) {
                 Err(e) if e.kind() != std::io::ErrorKind::Interrupted => {
                     return Err(DaemonError::System { what: "cannot wait for events", source: e });
                 }
                 _ => {}
+            }
+            let guests = events.iter().any(|event| self.guests.owns(event.token()));
+            if !looks {
+                self.look.slept(before.elapsed(), guests);
+            } else if guests {
+                self.look.worked();
             }
             for event in &events {
                 if event.token() == Tokens::SIGNAL && signals.came() {
@@ -157,6 +190,10 @@ impl Control {
                 return Err(DaemonError::InterfaceGone(name));
             }
             self.handle_time(&poll);
+            if self.is_drained() {
+                self.stop();
+                return Ok(());
+            }
         }
     }
 
@@ -165,15 +202,19 @@ impl Control {
         let registry = poll.registry();
         self.local.register(registry, Tokens::LISTENER, Tokens::WATCH)?;
         for (i, attached) in self.attached.iter().enumerate() {
+            let Some(fd) = attached.watched() else { continue };
             let token = Token(Tokens::INTERFACES + i);
-            registry.register(&mut SourceFd(&attached.as_fd().as_raw_fd()), token, Interest::READABLE)?;
+            registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
         }
-        self.iops.register(registry, Tokens::IOPS)?;
+        self.iops.register(registry, Tokens::IOPS, Tokens::SLOTS)?;
         self.tell_attachments();
         match &mut self.sealing {
             Some(sealing) => {
-                log::info!("udp is sealed; this node's public key is {}", sealing.public());
-                sealing.call_all(self.clock.now());
+                let what = if self.config.is_sealed() { "udp" } else { "what leaves the host" };
+                log::info!("{what} is sealed; this node's public key is {}", sealing.public());
+                if self.config.is_sealed() {
+                    sealing.call_all(self.clock.now());
+                }
             }
             None => {
                 for peer in self.config.peers.clone() {
@@ -216,18 +257,19 @@ impl Control {
         let media = self.media.timeout();
         let iops = self.iops.poll_timeout().map(|at| at.saturating_sub(self.time()));
         let guests = self.guests.timeout();
-        let trace = self.trace_timeout();
+        let (trace, watches, drain) = (self.trace_timeout(), self.watches.timeout(), self.drain_timeout());
         let supervisor = self.supervisor.timeout(Instant::now());
-        [core, self.local.timeout(), pings, expire, paths, gate, media, iops, guests, trace, supervisor]
-            .into_iter()
-            .flatten()
-            .min()
+        let own = [core, self.local.timeout(), pings, expire, paths, gate, media];
+        let all = own.into_iter().chain([iops, guests, trace, watches, drain, supervisor]);
+        all.flatten().min()
     }
 
     fn handle(&mut self, token: Token, poll: &Poll) {
         let registry = poll.registry();
         match token {
             Tokens::INBOX => self.handle_inbox(),
+            // It is read with all else that is done for them.
+            Tokens::SLOTS => {}
             Tokens::LISTENER => {
                 let met = self.local.handle_listener(registry);
                 self.meet(met);
@@ -302,11 +344,13 @@ impl Control {
         }
         self.serve_guests();
         self.end_trace();
+        self.tend_drain();
         self.iops.handle_timeout(self.time());
         self.take_events(poll);
         self.serve_iops(poll);
         self.take_events(poll);
         self.tend_media();
+        self.tell_watches(poll.registry());
         self.supervisor.handle_timeout(Instant::now(), &self.lanes.mailboxes);
     }
 
@@ -325,6 +369,7 @@ impl Control {
         let snapshot = publish::snapshot(&self.node, &self.wires, &self.attached, &self.stations, &self.lanes);
         for (attached, table) in self.attached.iter_mut().zip(&snapshot.tables) {
             let on = table.members().iter().any(|m| m.hop.is_some());
+            attached.tell_members(&self.node);
             if attached.set_carrier(on) {
                 log::info!("interface {}: {}", attached.config.interface, if on { "carrier" } else { "no carrier" });
             }
@@ -380,20 +425,20 @@ impl Control {
                         }
                     }
                 }
-                Report::Message { origin: Origin::Stranger(Address::Udp(from)), bytes, .. }
-                    if self.sealing.is_some() =>
+                Report::Message { carrier, origin: Origin::Stranger(at), bytes }
+                    if self.lanes.is_sealed(carrier, &self.config) =>
                 {
-                    if let Some(sealing) = &mut self.sealing {
-                        sealing.handle_datagram(now, from, bytes);
-                    }
+                    self.handle_stranger(now, Spot { carrier, at }, bytes);
                 }
                 Report::TooLong => self.paths.hurry(),
                 Report::Message { carrier, origin, bytes } => self.handle_message(now, carrier, origin, &bytes),
-                Report::Moved { channel, address } => {
+                Report::Moved { carrier, channel, address } => {
                     if let Some(sealing) = &mut self.sealing {
-                        log::info!("udp: the peer of channel {} is at {address} now", channel.0);
-                        sealing.moved(&self.lanes, channel, address);
-                        self.wires.move_to(UDP, channel.0, address);
+                        let kind = self.lanes.kinds.get(carrier).copied().unwrap_or_default();
+                        log::info!("{kind}: the peer of channel {} is at {address} now", channel.0);
+                        let spot = Spot { carrier, at: address };
+                        sealing.moved(&self.lanes, channel, spot);
+                        self.move_wire(channel, spot);
                         self.paths.hurry();
                     }
                 }
@@ -416,7 +461,7 @@ impl Control {
 
     /// Asks the kernel what the paths of UDP peers take now, and follows that up.
     fn measure_paths(&mut self) {
-        let overhead = if self.sealing.is_some() { fabric_seal::OVERHEAD } else { 0 };
+        let overhead = if self.config.is_sealed() { fabric_seal::OVERHEAD } else { 0 };
         for change in self.paths.measure(&self.node, &self.wires, overhead) {
             let (channel, message) = (Channel(change.channel), change.message);
             for mailbox in &self.lanes.mailboxes {

@@ -97,14 +97,8 @@ impl Reporter<'_> {
         };
         let mut all: Vec<PortStats> = exchange.ports().take(ROWS).map(port).collect();
         // The sum over the list is the node's, whatever is left out.
-        let left_out = exchange.ports().skip(ROWS).map(Port::counts);
-        let rest = left_out.fold(exchange.gone().ports, |a, b| PortCounts {
-            admitted: a.admitted + b.admitted,
-            bytes: a.bytes + b.bytes,
-            refused: a.refused + b.refused,
-            taken: a.taken + b.taken,
-            dropped: a.dropped + b.dropped,
-        });
+        let mut rest = exchange.gone().ports;
+        exchange.ports().skip(ROWS).for_each(|port| rest.add(port.counts()));
         all.push(counted(String::new(), None, rest));
         all
     }
@@ -126,13 +120,8 @@ impl Reporter<'_> {
             ..counted(id.to_string(), Some(path.spec().to.text()), path.counts())
         };
         let mut all: Vec<PathStats> = exchange.paths().take(ROWS).map(path).collect();
-        let left_out = exchange.paths().skip(ROWS).map(|(_, path)| path.counts());
-        let rest = left_out.fold(exchange.gone().paths, |a, b| PathCounts {
-            sends: a.sends + b.sends,
-            messages: a.messages + b.messages,
-            bytes: a.bytes + b.bytes,
-            refused: a.refused + b.refused,
-        });
+        let mut rest = exchange.gone().paths;
+        exchange.paths().skip(ROWS).for_each(|(_, path)| rest.add(path.counts()));
         all.push(counted(String::new(), None, rest));
         all
     }

@@ -1,9 +1,14 @@
 //! An interface of the node, from opening to what is told to the fabric of it.
 
-use crate::{Cidr, Config, Mode, Segment};
-use messenger_core::{Mac, NodeId, SegmentId, wire::Attachment};
+use super::DaemonError;
+use crate::{
+    Cidr, Config, Mode, Segment,
+    clock::Clock,
+    userspace::{self, Directory, Userspace},
+};
+use messenger_core::{Mac, Node, NodeId, SegmentId, wire::Attachment};
 use minet::{Offloads, Policy};
-use netif::{Address, Change, Control, Error, Interface, Monitor, TapConfig, plain, tap};
+use netif::{Address, Change, Control, Error, Interface, LinkCounters, Monitor, TapConfig, plain, tap};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -20,13 +25,24 @@ pub(crate) struct Attached {
     pub(crate) offloads: Offloads,
     pub(crate) carrier: bool,
     pub(crate) mtu: u32,
+    queues: Vec<OwnedFd>,
+    addresses: Vec<Address>,
+    side: Side,
+}
+
+/// Whose TCP/IP is on it.
+enum Side {
+    Host(Host),
+    Own(Userspace),
+}
+
+/// What is known of an interface of the host.
+struct Host {
     up: bool,
     gone: bool,
     wanted: Vec<Cidr>,
-    queues: Vec<OwnedFd>,
     control: Control,
     monitor: Monitor,
-    addresses: Vec<Address>,
 }
 
 /// Super-frames of a node with a UDP carrier are no larger, in bytes: in parts of an Ethernet's size they still are one
@@ -37,12 +53,51 @@ const SUPER_FRAME_SEALED: u32 = 59_500;
 
 impl Attached {
     /// Opens it and sets it up; without a carrier until a peer is there.
-    pub(super) fn open(config: &Config, segment: &Segment) -> Result<Attached, Error> {
+    pub(super) fn open(config: &Config, segment: &Segment, clock: Clock) -> Result<Attached, DaemonError> {
+        match segment.mode {
+            Mode::Smoltcp => Attached::open_userspace(config, segment, clock),
+            Mode::Tap | Mode::Plain | Mode::Tun => Ok(Attached::open_host(config, segment)?),
+        }
+    }
+
+    /// Without an interface of the host.
+    fn open_userspace(config: &Config, segment: &Segment, clock: Clock) -> Result<Attached, DaemonError> {
+        let wanted = wanted(config, segment);
+        let (own, queue) = Userspace::start(userspace::Parts {
+            node: config.id,
+            addresses: wanted.iter().map(|a| (a.ip, a.prefix)).collect(),
+            frame: segment.mtu as usize + minet::Ethernet::LEN,
+            clock,
+            forwards: &segment.forwards,
+            exposes: &segment.exposes,
+        })?;
+        let mac = Mac::of(config.id);
+        log::info!("user-space network stack on segment {}: MAC {mac}, MTU {}", segment.name, segment.mtu);
+        Ok(Attached {
+            segment: SegmentId::from_name(&segment.name),
+            config: segment.clone(),
+            mac,
+            vnet: true,
+            tun: false,
+            // It checks no sums, and takes long TCP segments.
+            offloads: Offloads::CSUM.with(Offloads::TSO4).with(Offloads::TSO6).with(Offloads::SLICES),
+            carrier: false,
+            mtu: segment.mtu,
+            queues: vec![queue],
+            addresses: wanted.iter().map(|a| Address::new(a.ip, a.prefix)).collect(),
+            side: Side::Own(own),
+        })
+    }
+
+    fn open_host(config: &Config, segment: &Segment) -> Result<Attached, Error> {
         let name = segment.interface.as_str();
         let interface = match segment.mode {
-            Mode::Tap => tap::open(&TapConfig { name: name.into(), queues: config.queues, ..TapConfig::default() })?,
+            Mode::Tap => {
+                let persist = segment.keep;
+                tap::open(&TapConfig { name: name.into(), queues: config.queues, persist, ..TapConfig::default() })?
+            }
             Mode::Plain => plain::open(name, netif::Mode::Tap)?,
-            Mode::Tun => plain::open(name, netif::Mode::Tun)?,
+            Mode::Tun | Mode::Smoltcp => plain::open(name, netif::Mode::Tun)?,
         };
         let mac = Mac::of(config.id);
         let tun = interface.mode() == netif::Mode::Tun;
@@ -61,8 +116,7 @@ impl Attached {
         }
         control.set_up(true)?;
         control.set_carrier(false)?;
-        let first = config.segments.first().is_some_and(|s| s.name == segment.name);
-        let wanted = segment.addresses.clone().unwrap_or_else(|| if first { derived(config.id) } else { Vec::new() });
+        let wanted = wanted(config, segment);
         for address in &wanted {
             match add(&mut control, address) {
                 // An address nobody asked for, on a host without that family, is no reason not to start.
@@ -85,18 +139,13 @@ impl Attached {
             tun,
             offloads: offloads(&interface),
             carrier: false,
-            up: true,
-            gone: false,
             mtu: segment.mtu,
-            wanted,
             queues: Vec::new(),
-            control,
-            monitor,
-            addresses: Vec::new(),
+            addresses: control.addresses()?,
+            side: Side::Host(Host { up: true, gone: false, wanted, control, monitor }),
         };
         attached.queues = interface.into_queues();
         attached.queues.reverse();
-        attached.look()?;
         Ok(attached)
     }
 
@@ -131,6 +180,12 @@ impl Attached {
         self.addresses.iter().map(|a| a.ip)
     }
 
+    /// What the kernel counts of it. It alone knows what it dropped on the way from or to us.
+    pub(super) fn kernel_counts(&self) -> LinkCounters {
+        // An interface that was removed counts nothing more.
+        netif::find(&self.config.interface).ok().flatten().map(|link| link.counters).unwrap_or_default()
+    }
+
     pub(super) fn policy(&self) -> Policy {
         Policy {
             learn: self.config.learn,
@@ -145,7 +200,11 @@ impl Attached {
         if on == self.carrier {
             return false;
         }
-        match self.control.set_carrier(on) {
+        let set = match &mut self.side {
+            Side::Host(host) => host.control.set_carrier(on),
+            Side::Own(_) => Ok(()),
+        };
+        match set {
             Ok(()) => self.carrier = on,
             // An interface that is down keeps no carrier; it is set again when it comes up.
             Err(e) => {
@@ -155,8 +214,67 @@ impl Attached {
         self.carrier == on
     }
 
+    /// Tells it where the members of its segment are.
+    pub(super) fn tell_members(&self, node: &Node) {
+        let Side::Own(own) = &self.side else { return };
+        let mut directory = Directory::new();
+        for record in node.members() {
+            let Some(there) = record.attachments.iter().find(|a| a.segment == self.segment) else { continue };
+            let v4 = there.v4.iter().map(|ip| IpAddr::from(*ip));
+            let all: Vec<IpAddr> = v4.chain(there.v6.iter().map(|ip| IpAddr::from(*ip))).collect();
+            directory.insert(record.node.to_string(), all.clone());
+            directory.insert(record.name.to_string(), all);
+        }
+        own.set_directory(directory);
+    }
+
     /// Reads what others changed; whether there was anything. After it, the carrier may have to be set again.
     pub(super) fn changed(&mut self) -> bool {
+        let Side::Host(host) = &mut self.side else { return false };
+        let changes = host.changes();
+        if changes.is_empty() {
+            return false;
+        }
+        for change in &changes {
+            match change {
+                Change::Gone => host.gone = true,
+                Change::Link(link) => {
+                    if link.up && !host.up {
+                        host.restore(&self.addresses);
+                    }
+                    host.up = link.up;
+                    self.carrier = link.carrier && link.up;
+                    self.mtu = link.mtu;
+                }
+                Change::Address(_) | Change::NoAddress(_) | Change::Lost => {}
+            }
+        }
+        if host.gone {
+            return true;
+        }
+        match host.control.addresses() {
+            Ok(addresses) => self.addresses = addresses,
+            Err(e) => log::warn!("{}", text(&e)),
+        }
+        true
+    }
+
+    /// Somebody else removed it.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(&self.side, Side::Host(host) if host.gone)
+    }
+
+    /// Readable when [`Attached::changed`] is to be called; nobody changes what is in this process.
+    pub(super) fn watched(&self) -> Option<BorrowedFd<'_>> {
+        match &self.side {
+            Side::Host(host) => Some(host.monitor.as_fd()),
+            Side::Own(_) => None,
+        }
+    }
+}
+
+impl Host {
+    fn changes(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         if let Err(e) = self.monitor.read(&mut changes) {
             log::warn!("{e}");
@@ -168,58 +286,25 @@ impl Attached {
                 Err(e) => log::warn!("{}", text(&e)),
             }
         }
-        for change in &changes {
-            match change {
-                Change::Gone => self.gone = true,
-                Change::Link(link) => {
-                    if link.up && !self.up {
-                        self.restore();
-                    }
-                    self.up = link.up;
-                    self.carrier = link.carrier && link.up;
-                    self.mtu = link.mtu;
-                }
-                Change::Address(_) | Change::NoAddress(_) | Change::Lost => {}
-            }
-        }
-        if changes.is_empty() {
-            return false;
-        }
-        if self.gone {
-            return true;
-        }
-        if let Err(e) = self.look() {
-            log::warn!("{}", text(&e));
-        }
-        true
-    }
-
-    /// Somebody else removed it.
-    pub(super) fn is_gone(&self) -> bool {
-        self.gone
+        changes
     }
 
     /// Puts back the addresses that the kernel took away while the interface was down.
-    fn restore(&mut self) {
+    fn restore(&mut self, there: &[Address]) {
         for address in &self.wanted {
-            if self.addresses.iter().all(|a| a.ip != address.ip || matches!(a.ip, IpAddr::V6(_)))
+            if there.iter().all(|a| a.ip != address.ip || matches!(a.ip, IpAddr::V6(_)))
                 && let Err(e) = add(&mut self.control, address)
             {
                 log::warn!("{address} is not set again: {}", text(&e));
             }
         }
     }
-
-    fn look(&mut self) -> Result<(), Error> {
-        self.addresses = self.control.addresses()?;
-        Ok(())
-    }
 }
 
-impl AsFd for Attached {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.monitor.as_fd()
-    }
+/// The addresses that an interface is to have: only the first one has some that nobody asked for.
+fn wanted(config: &Config, segment: &Segment) -> Vec<Cidr> {
+    let first = config.segments.first().is_some_and(|s| s.name == segment.name);
+    segment.addresses.clone().unwrap_or_else(|| if first { derived(config.id) } else { Vec::new() })
 }
 
 fn add(control: &mut Control, address: &Cidr) -> Result<(), Error> {

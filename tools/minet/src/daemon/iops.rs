@@ -1,19 +1,29 @@
 //! The I/O processors of this node: what happens to them is told to their manager, and what it wants is done.
 
+mod slots;
 mod system;
+#[cfg(test)]
+mod tests;
 
 use super::interface::derived;
-use crate::{Config, config::Iop};
+use crate::{
+    Config,
+    config::{Iop, IopKind},
+};
 use fabric::shm::Rings;
-use iop::{Bus, Event, Policy, Processor, Spec, State, Table, Want};
-use messenger_core::{Incarnation, LinkId, NodeId};
+use iop::{Bus, Event, HotSwap, Kind, Platform, Policy, Processor, Spec, State, Table, Want};
+use messenger_core::{Incarnation, LinkId, Node, NodeId};
 use mio::{Interest, Registry, Token, unix::SourceFd};
 use std::{
     collections::VecDeque,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+/// This program, whatever became of its file.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// All of them, in the order of the configuration, later ones behind.
 #[derive(Default)]
@@ -25,6 +35,9 @@ pub(super) struct Iops {
     bus: Option<Bus>,
     table: Table,
     tasks: VecDeque<Task>,
+    /// Where they are put in and taken out, and what tells of it.
+    platform: Option<Box<dyn Platform<Device = Iop>>>,
+    platform_bell: Option<OwnedFd>,
 }
 
 struct One {
@@ -61,6 +74,11 @@ impl Iops {
         for iop in &config.iops {
             iops.insert(config, iop.clone())?;
         }
+        if let Some(dir) = &config.iop_slots {
+            let slots = slots::Slots::open(dir)?;
+            iops.platform_bell = Some(slots.as_fd().try_clone_to_owned()?);
+            iops.platform = Some(Box::new(slots));
+        }
         Ok(iops)
     }
 
@@ -73,9 +91,21 @@ impl Iops {
             self.bus = Some(Bus::new().map_err(io::Error::other)?);
         }
         let spec = Spec {
+            kind: match iop.kind {
+                IopKind::Qemu => Kind::Qemu,
+                IopKind::Process => Kind::Process,
+            },
             name: iop.name.to_string(),
             image: iop.image.clone(),
-            program: iop.qemu.clone(),
+            program: match iop.kind {
+                IopKind::Qemu => iop.qemu.clone(),
+                IopKind::Process => Some(OWN_PROGRAM.into()),
+            },
+            door: (iop.kind == IopKind::Process)
+                .then(|| config.run_dir.join(&*config.fabric).join(format!("{}.door", iop.name))),
+            // What this program is itself need not be sent.
+            store: (iop.kind == IopKind::Process && iop.image != Path::new(OWN_PROGRAM))
+                .then(|| config.run_dir.join(&*config.fabric).join(format!("{}.iop", iop.name))),
             lanes: config.queues,
             ring: config.ring,
             doorbell: doorbell.try_clone()?,
@@ -86,8 +116,11 @@ impl Iops {
         Ok(slot)
     }
 
-    /// Watches them; tokens count up from `first`.
-    pub(super) fn register(&self, registry: &Registry, first: usize) -> io::Result<()> {
+    /// Watches them; tokens count up from `first`. `slots` is the token of what tells of insertions.
+    pub(super) fn register(&self, registry: &Registry, first: usize, slots: Token) -> io::Result<()> {
+        if let Some(bell) = &self.platform_bell {
+            registry.register(&mut SourceFd(&bell.as_raw_fd()), slots, Interest::READABLE)?;
+        }
         self.all.iter().try_for_each(|one| watch(registry, first, one))
     }
 
@@ -116,6 +149,19 @@ impl Iops {
         Ok(())
     }
 
+    /// Does the next thing that the platform tells of; whether there was one.
+    pub(super) fn hot_swap(&mut self, now: Duration, config: &Config, registry: (&Registry, usize)) -> bool {
+        let Some(event) = self.platform.as_mut().and_then(|platform| platform.poll()) else { return false };
+        let done = match event {
+            HotSwap::Inserted(iop) => self.add(now, config, iop, registry),
+            HotSwap::Wanted(name) => self.remove(now, &name),
+        };
+        if let Err(why) = done {
+            log::warn!("slots: {why}");
+        }
+        true
+    }
+
     /// In order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Iop, &Processor)> {
         self.all.iter().map(|one| (&one.config, &one.processor))
@@ -129,6 +175,21 @@ impl Iops {
     /// Starts all.
     pub(super) fn boot(&mut self, now: Duration) {
         self.all.iter_mut().for_each(|one| one.processor.handle(now, Event::Boot));
+    }
+
+    /// Stops all that run, each in order; their names.
+    pub(super) fn hold_all(&mut self, now: Duration) -> Vec<String> {
+        let running = self.all.iter_mut().filter(|one| !rests(&one.processor));
+        let held = running.filter(|one| one.processor.refusal(Event::Hold).is_none()).map(|one| {
+            one.processor.handle(now, Event::Hold);
+            one.config.name.to_string()
+        });
+        held.collect()
+    }
+
+    /// Whether any runs, or will again by itself.
+    pub(super) fn any_runs(&self) -> bool {
+        self.all.iter().any(|one| !rests(&one.processor))
     }
 
     fn named(&mut self, name: &str) -> Result<&mut One, String> {
@@ -178,13 +239,25 @@ impl Iops {
         self.all.iter_mut().for_each(|one| one.processor.handle_timeout(now));
     }
 
-    /// A link came up, or ended.
-    pub(super) fn handle_link(&mut self, now: Duration, link: LinkId, up: bool) {
+    /// A link ended.
+    pub(super) fn handle_end(&mut self, now: Duration, link: LinkId) {
         let Some(one) = self.all.iter_mut().find(|one| one.link == Some(link)) else { return };
-        if !up {
-            one.link = None;
+        one.link = None;
+        one.processor.handle(now, Event::LinkDown);
+    }
+
+    /// The node may know others than before: looks whether those are there that are to join.
+    pub(super) fn handle_members(&mut self, now: Duration, node: &Node) {
+        for one in self.all.iter_mut().filter(|one| one.processor.state().0 == State::Ready) {
+            let peer = one.link.and_then(|link| node.link(link)).filter(|link| link.is_live()).and_then(|l| l.peer());
+            let record = node.member(one.config.id).filter(|_| node.route(one.config.id).is_some());
+            // What is known of its former life says nothing of this one.
+            if let (Some(peer), Some(record)) = (peer, record)
+                && peer.incarnation == record.incarnation
+            {
+                one.processor.handle_member(now);
+            }
         }
-        one.processor.handle(now, if up { Event::LinkUp } else { Event::LinkDown });
     }
 
     /// Its link was made.
@@ -235,12 +308,20 @@ impl Iops {
             // It is closed with the processor.
             let _ = registry.deregister(&mut SourceFd(&one.processor.as_fd().as_raw_fd()));
             let (name, node) = (&one.config.name, one.config.id);
+            if let Some(platform) = &mut self.platform {
+                platform.released(name);
+            }
             if one.quiesced {
                 self.tasks.push_back(Task::Enable(node));
             }
             self.tasks.push_back(Task::Tell("iop-removed", node, format!("iop {name}: taken out")));
         }
     }
+}
+
+/// Whether one is not there, and does not come back by itself.
+fn rests(processor: &Processor) -> bool {
+    matches!(processor.state().0, State::Hold | State::Faulted | State::Reset)
 }
 
 fn watch(registry: &Registry, first: usize, one: &One) -> io::Result<()> {

@@ -27,6 +27,17 @@ impl Journal {
         self.next += 1;
     }
 
+    /// What is remembered of a node from an event on, the latest last.
+    pub(super) fn of(&self, peer: u32, since: u64) -> EventsReport {
+        let wanted = |event: &&EventReport| event.number >= since && event.peer == Some(peer);
+        EventsReport { events: self.events.iter().filter(wanted).cloned().collect() }
+    }
+
+    /// The number that the next event will have.
+    pub(super) const fn next(&self) -> u64 {
+        self.next
+    }
+
     /// All that is remembered, the latest last.
     pub(super) fn report(&self) -> EventsReport {
         EventsReport { events: self.events.iter().cloned().collect() }

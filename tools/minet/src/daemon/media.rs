@@ -44,13 +44,42 @@ impl Underlay {
         }
     }
 
-    /// Whom to greet as long as it is there.
+    /// Whether all over it is sealed.
+    pub(super) fn is_sealed(&self) -> bool {
+        match self {
+            Underlay::Ether(ether) => ether.sealed,
+            Underlay::Serial(serial) => serial.sealed,
+        }
+    }
+
+    /// Whom to greet as long as it is there. Where it is sealed links begin with their keys.
     fn peers(&self) -> Vec<Address> {
+        if self.is_sealed() {
+            return Vec::new();
+        }
         match self {
             Underlay::Ether(ether) => ether.peers.iter().map(|mac| Address::Ether(*mac)).collect(),
             Underlay::Serial(_) => vec![Address::Line],
         }
     }
+
+    /// Where a sealed one seeks: past all channels, which are sealed.
+    fn seeks_at(&self) -> Vec<Address> {
+        match self {
+            _ if !self.is_sealed() => Vec::new(),
+            Underlay::Ether(ether) if ether.seek => vec![Address::Ether(MacAddr::broadcast())],
+            Underlay::Ether(ether) => ether.peers.iter().map(|mac| Address::Ether(*mac)).collect(),
+            Underlay::Serial(_) => vec![Address::Line],
+        }
+    }
+}
+
+/// Where a word that seeks goes.
+pub(super) enum Seek {
+    /// To everybody, by this channel.
+    All(Channel),
+    /// There, in clear text where all else is sealed.
+    At(Address),
 }
 
 struct Place {
@@ -86,7 +115,8 @@ impl Media {
 
     /// Attaches the channels to everybody.
     pub(super) fn start(&mut self, wires: &mut Wires, lanes: &Lanes) {
-        let seeking = |place: &&mut Place| matches!(&place.underlay, Underlay::Ether(ether) if ether.seek);
+        let seeking =
+            |place: &&mut Place| matches!(&place.underlay, Underlay::Ether(ether) if ether.seek && !ether.sealed);
         for place in self.0.iter_mut().filter(seeking) {
             let (Some(number), Some(mailbox)) = (wires.channel(place.carrier), lanes.mailboxes.first()) else {
                 continue;
@@ -146,12 +176,13 @@ impl Media {
     }
 
     /// Where peers are to be sought now.
-    pub(super) fn take_seeks(&mut self) -> Vec<(usize, Channel)> {
+    pub(super) fn take_seeks(&mut self) -> Vec<(usize, Seek)> {
         let now = Instant::now();
         let mut all = Vec::new();
         for place in self.0.iter_mut().filter(|place| place.seeks() && place.seek_at <= now) {
             place.seek_at = now + if now < place.eager_until { OFTEN } else { RARELY };
-            all.extend(place.all.map(|channel| (place.carrier, channel)));
+            all.extend(place.all.map(|channel| (place.carrier, Seek::All(channel))));
+            all.extend(place.underlay.seeks_at().into_iter().map(|at| (place.carrier, Seek::At(at))));
         }
         all
     }
@@ -167,6 +198,6 @@ impl Media {
 
 impl Place {
     fn seeks(&self) -> bool {
-        self.medium != Medium::Down && self.all.is_some()
+        self.medium != Medium::Down && (self.all.is_some() || self.underlay.is_sealed())
     }
 }

@@ -5,6 +5,7 @@
 //! taken over by the next.
 
 mod control;
+mod drain;
 mod guests;
 mod inspect;
 mod interface;
@@ -19,6 +20,8 @@ mod reports;
 mod sealing;
 mod signals;
 mod supervisor;
+mod syscalls;
+mod user;
 mod wires;
 
 use crate::{
@@ -33,6 +36,7 @@ use fabric::{
     Carrier, Medium,
     ether::{Ether, EtherError, interfaces},
     middleware::{LINKTYPE_USER0, Pcap},
+    sealed::Sealed,
     serial::{Serial, SerialError},
     shm::{self, Lock, Shm},
     udp::{Udp, UdpError},
@@ -57,11 +61,14 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The name or the run-time directory cannot be had.
-    #[error(transparent)]
+    #[error("{0}{elsewhere}", elsewhere = elsewhere(.0))]
     Bind(#[from] shm::BindError),
     /// The interface cannot be made.
     #[error(transparent)]
     Interface(#[from] netif::Error),
+    /// The user-space network stack cannot be started.
+    #[error(transparent)]
+    Userspace(#[from] crate::userspace::UserspaceError),
     /// Somebody removed the interface; without it there is nothing to do.
     #[error("interface {0} was removed by somebody else")]
     InterfaceGone(String),
@@ -109,6 +116,14 @@ impl DaemonError {
     }
 }
 
+/// What to do about a directory.
+fn elsewhere(error: &shm::BindError) -> &'static str {
+    match error {
+        shm::BindError::Name(_) | shm::BindError::Busy { .. } => "",
+        _ => " (`run_dir` or `--run-dir` chooses another directory)",
+    }
+}
+
 /// Numbers of the carriers in every lane.
 const SHM: usize = 0;
 const UDP: usize = 1;
@@ -123,8 +138,12 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let signals = signals::Signals::new(poll.registry(), Tokens::SIGNAL)
         .map_err(DaemonError::system("cannot listen to signals"))?;
     let dir = config.run_dir.join(&*config.fabric);
-    let trust = config.trust.as_ref().filter(|_| config.is_sealed());
-    let sealing = trust.map(|trust| Sealing::new(trust, config.queues, UDP, clock.now())).transpose()?;
+    let trust = config.trust.as_ref().filter(|_| config.seals_any());
+    let sealing = trust.map(|trust| Sealing::new(trust, config.queues, clock.now())).transpose()?;
+    // From here on whatever is made is that user's.
+    if let Some(user) = &config.user {
+        user::become_user(user).map_err(DaemonError::system("cannot become another user"))?;
+    }
     // A name is taken first: two daemons of one name would fight over everything else.
     let (listener, _lock) = if config.shm {
         (Some(shm::Listener::bind(&dir, &config.name)?), None)
@@ -133,7 +152,7 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     };
     let mut attached: Vec<Attached> = Vec::new();
     for segment in &config.segments {
-        attached.push(Attached::open(&config, segment)?);
+        attached.push(Attached::open(&config, segment, clock)?);
     }
     privileges::drop_others(&config, &dir).map_err(DaemonError::system("cannot drop privileges"))?;
     let waker = mio::Waker::new(poll.registry(), Tokens::INBOX).map_err(DaemonError::system("cannot make a waker"))?;
@@ -152,6 +171,10 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let mut node = Node::new(node_config(&config, &attached)?, clock.now());
     node.set_policy(clock.now(), config.policy);
     warn_of_clear_text(&config);
+    if config.seccomp {
+        syscalls::restrict()
+            .map_err(DaemonError::system("cannot restrict system calls (`seccomp = false` leaves it out)"))?;
+    }
     let control =
         Control::new(config, clock, node, attached, lanes, snapshot, inbox, local, iops, server, guests, sealing);
     control.run(poll, signals)
@@ -161,11 +184,11 @@ fn warn_of_clear_text(config: &Config) {
     if let (Some(address), false) = (config.udp, config.is_sealed()) {
         log::warn!("insecure = true: frames over UDP ({address}) are in clear text and anyone who reaches it may join");
     }
-    for ether in &config.ethers {
+    for ether in config.ethers.iter().filter(|ether| !ether.sealed) {
         let name = &ether.interface;
         log::warn!("insecure = true: frames on the Ethernet of {name} are in clear text and anyone on it may join");
     }
-    for serial in &config.serials {
+    for serial in config.serials.iter().filter(|serial| !serial.sealed) {
         let path = serial.line.path.display();
         log::info!("frames on the serial line {path} are in clear text; whoever holds its other end may join");
     }
@@ -204,6 +227,16 @@ pub(crate) struct Lanes {
     pub(crate) underlays: Vec<(usize, Underlay)>,
 }
 
+impl Lanes {
+    /// Whether all of a carrier is sealed.
+    fn is_sealed(&self, carrier: usize, config: &Config) -> bool {
+        match self.underlays.iter().find(|(number, _)| *number == carrier) {
+            Some((_, underlay)) => underlay.is_sealed(),
+            None => carrier == UDP && config.is_sealed(),
+        }
+    }
+}
+
 impl Drop for Lanes {
     fn drop(&mut self) {
         for mailbox in &self.mailboxes {
@@ -217,13 +250,13 @@ impl Drop for Lanes {
     }
 }
 
-/// A node without one of its lanes is of no use: a supervisor starts it again.
-struct Guard;
+/// A node without one of its threads is of no use: a supervisor starts it again.
+pub(crate) struct Guard;
 
 impl Drop for Guard {
     fn drop(&mut self) {
         if thread::panicking() {
-            log::error!("a lane ended in a panic; the daemon ends");
+            log::error!("a thread ended in a panic; the daemon ends");
             std::process::abort();
         }
     }
@@ -291,17 +324,48 @@ fn lanes(
     Ok((lanes, doorbells))
 }
 
-/// A carrier on a medium.
+/// A carrier on a medium, as its owner has it.
 enum OnMedium {
-    Ether(Ether),
-    Serial(Serial),
+    Ether(Box<Ether>),
+    SealedEther(Box<Sealed<Ether>>),
+    Serial(Box<Serial>),
+    SealedSerial(Box<Sealed<Serial>>),
 }
 
 impl OnMedium {
+    fn of_ether(ether: Ether, sealed: bool) -> OnMedium {
+        if sealed { OnMedium::SealedEther(Box::new(Sealed::new(ether))) } else { OnMedium::Ether(Box::new(ether)) }
+    }
+
+    fn of_serial(serial: Serial, sealed: bool) -> OnMedium {
+        if sealed { OnMedium::SealedSerial(Box::new(Sealed::new(serial))) } else { OnMedium::Serial(Box::new(serial)) }
+    }
+
     fn kind(&self) -> &'static str {
         match self {
             OnMedium::Ether(ether) => ether.kind(),
+            OnMedium::SealedEther(ether) => ether.kind(),
             OnMedium::Serial(serial) => serial.kind(),
+            OnMedium::SealedSerial(serial) => serial.kind(),
+        }
+    }
+
+    /// A handle that only sends.
+    fn share(&self) -> io::Result<Box<dyn Carrier>> {
+        Ok(match self {
+            OnMedium::Ether(ether) => Box::new(ether.share()?),
+            OnMedium::SealedEther(ether) => Box::new(ether.share()?),
+            OnMedium::Serial(serial) => Box::new(serial.share()?),
+            OnMedium::SealedSerial(serial) => Box::new(serial.share()?),
+        })
+    }
+
+    fn into_carrier(self) -> Box<dyn Carrier> {
+        match self {
+            OnMedium::Ether(ether) => ether,
+            OnMedium::SealedEther(ether) => ether,
+            OnMedium::Serial(serial) => serial,
+            OnMedium::SealedSerial(serial) => serial,
         }
     }
 }
@@ -315,11 +379,11 @@ fn media(config: &Config) -> Result<Vec<(Underlay, OnMedium)>, DaemonError> {
             let (name, others) = (&ether.interface, interfaces().join(", "));
             log::warn!("ether {name}: the interface is not there or not up; waiting for it (there are: {others})");
         }
-        media.push((Underlay::Ether(ether.clone()), OnMedium::Ether(carrier)));
+        media.push((Underlay::Ether(ether.clone()), OnMedium::of_ether(carrier, ether.sealed)));
     }
     for serial in &config.serials {
         let carrier = Serial::open(serial.line.clone())?;
-        media.push((Underlay::Serial(serial.clone()), OnMedium::Serial(carrier)));
+        media.push((Underlay::Serial(serial.clone()), OnMedium::of_serial(carrier, serial.sealed)));
     }
     Ok(media)
 }
@@ -327,19 +391,10 @@ fn media(config: &Config) -> Result<Vec<(Underlay, OnMedium)>, DaemonError> {
 /// What a lane gets of them: the last the carriers themselves, all others handles that send.
 fn media_of_lane(media: &mut Vec<(Underlay, OnMedium)>, last: bool) -> Result<Vec<Box<dyn Carrier>>, DaemonError> {
     if last {
-        let own = media.drain(..).map(|(_, carrier)| match carrier {
-            OnMedium::Ether(ether) => Box::new(ether) as Box<dyn Carrier>,
-            OnMedium::Serial(serial) => Box::new(serial),
-        });
-        return Ok(own.collect());
+        return Ok(media.drain(..).map(|(_, carrier)| carrier.into_carrier()).collect());
     }
-    let share = |(_, carrier): &(Underlay, OnMedium)| -> io::Result<Box<dyn Carrier>> {
-        Ok(match carrier {
-            OnMedium::Ether(ether) => Box::new(ether.share()?),
-            OnMedium::Serial(serial) => Box::new(serial.share()?),
-        })
-    };
-    media.iter().map(share).collect::<io::Result<_>>().map_err(DaemonError::system("cannot share a carrier"))
+    let shared = media.iter().map(|(_, carrier)| carrier.share()).collect::<io::Result<_>>();
+    shared.map_err(DaemonError::system("cannot share a carrier"))
 }
 
 /// Keeps this thread on one processor; where that is not to be had, it stays free.

@@ -2,15 +2,16 @@
 //!
 //! | kept | for | when |
 //! | --- | --- | --- |
-//! | `CAP_NET_ADMIN` | interfaces: address, MTU, carrier, taking over; large socket buffers | always |
+//! | `CAP_NET_ADMIN` | interfaces: address, MTU, carrier, taking over; large socket buffers | with any of these |
 //! | `CAP_NET_RAW` | packet sockets, also after an Ethernet came back | with an `ether` carrier |
 //! | `CAP_NET_BIND_SERVICE` | its UDP port | that is below 1024 |
-//! | `CAP_DAC_OVERRIDE` | files and devices of another owner | one of those it is configured with is |
+//! | `CAP_DAC_OVERRIDE` | files and devices of another owner | one of those it is configured with is; of another user than root (`user`): one it may not use by itself |
 //!
 //! All else goes before the first lane starts, so that every thread is without it: from the sets of the process, from what it
 //! may ever get back, and, with no-new-privileges, from every program it starts.
 
-use crate::Config;
+use crate::{Config, Mode};
+use rustix::fs::{Access, access};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
@@ -41,14 +42,16 @@ fn clear_bounding_set(had: CapabilitySet, keep: CapabilitySet) -> io::Result<()>
 }
 
 fn needed(config: &Config, dir: &Path, own: u32) -> CapabilitySet {
-    let mut needed = CapabilitySet::NET_ADMIN;
+    let mut needed = CapabilitySet::empty();
+    let on_host = config.segments.iter().any(|segment| segment.mode != Mode::Smoltcp);
+    needed.set(CapabilitySet::NET_ADMIN, on_host || config.udp.is_some() || !config.ethers.is_empty());
     needed.set(CapabilitySet::NET_RAW, !config.ethers.is_empty());
     let free = fs::read_to_string(FIRST_FREE_PORT).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(RESERVED);
     needed.set(CapabilitySet::NET_BIND_SERVICE, config.udp.is_some_and(|udp| (1..free).contains(&udp.port())));
     // A line that is not there now may come back as anybody's.
     let comes_later = config.serials.iter().any(|serial| !serial.line.path.exists());
-    let of_another = files(config, dir).any(|path| is_of_another(path, own));
-    needed.set(CapabilitySet::DAC_OVERRIDE, comes_later || of_another);
+    let denied = |path: &Path| if own == 0 { is_of_another(path, own) } else { !is_usable(path) };
+    needed.set(CapabilitySet::DAC_OVERRIDE, comes_later || files(config, dir).any(denied));
     needed
 }
 
@@ -68,6 +71,23 @@ fn is_of_another(path: &Path, own: u32) -> bool {
     path.ancestors().any(|part| fs::metadata(part).is_ok_and(|found| found.uid() != own))
 }
 
+/// Whether a user who is not root can use it by himself: change what is there, or make it. Of an image, and of whatever may not be
+/// written by anybody, it is enough to read it. The kernel judges by the real user and leaves capabilities out.
+fn is_usable(path: &Path) -> bool {
+    let Ok(found) = fs::metadata(path) else {
+        return path.parent().is_some_and(|parent| access(parent, Access::WRITE_OK | Access::EXEC_OK).is_ok());
+    };
+    let wanted = match (found.is_dir(), found.mode() & 0o222) {
+        (true, _) => Access::WRITE_OK | Access::EXEC_OK,
+        (false, 0) => Access::READ_OK,
+        (false, _) => Access::READ_OK | Access::WRITE_OK,
+    };
+    // A file that is replaced as a whole needs its directory.
+    let around = path.parent().filter(|_| found.is_file());
+    let replaced = around.is_none_or(|parent| access(parent, Access::WRITE_OK | Access::EXEC_OK).is_ok());
+    access(path, wanted).is_ok() && (replaced || found.mode() & 0o222 == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +104,29 @@ mod tests {
         fs::write(&file, "").unwrap();
         assert_eq!(is_of_another(&file, own), own != system);
         assert!(is_of_another(&file, own + 1));
+    }
+
+    /// Tried as a user who is not root; without privilege that is who runs the test.
+    #[test]
+    fn what_another_user_may_do_by_himself_is_found_out() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        let dir = tempfile::tempdir().unwrap();
+        let (own, closed) = (dir.path().join("own"), dir.path().join("closed"));
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for path in [&own, &closed] {
+            fs::create_dir(path).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        if !rustix::process::geteuid().is_root() {
+            return assert!(is_usable(&own) && is_usable(&own.join("new")) && !is_usable(Path::new("/proc")));
+        }
+        chown(&own, Some(65534), Some(65534)).unwrap();
+        let tried = std::thread::spawn(move || {
+            // This thread alone becomes another one.
+            super::super::user::become_user("65534").unwrap();
+            assert!(is_usable(&own) && is_usable(&own.join("new")));
+            assert!(!is_usable(&closed) && !is_usable(&closed.join("new")) && !is_usable(Path::new("/proc")));
+        });
+        tried.join().unwrap();
     }
 }

@@ -22,7 +22,8 @@ pub(super) struct Reporter<'a> {
     pub(super) lanes: &'a Lanes,
     pub(super) inbox: &'a Inbox,
     pub(super) gate: Option<fabric_seal::Counts>,
-    pub(super) guests: [(&'static str, u64); 8],
+    pub(super) guests: [(&'static str, u64); 9],
+    pub(super) clients: [(&'static str, u64); 2],
     pub(super) now: Time,
 }
 
@@ -33,6 +34,11 @@ pub(super) fn iops(iops: &Iops) -> IopsReport {
         IopReport {
             id: config.id.get(),
             name: config.name.to_string(),
+            kind: match config.kind {
+                crate::config::IopKind::Qemu => "qemu",
+                crate::config::IopKind::Process => "process",
+            }
+            .into(),
             state: state.to_string(),
             code: state.number(),
             traffic: match processor.traffic() {
@@ -176,6 +182,7 @@ impl Reporter<'_> {
             ("no-room", c.no_room),
             ("high-version", c.high_version),
             ("away", c.away),
+            ("forged-source", c.forged),
             ("relayed", c.relayed),
             ("inbox-full", self.inbox.dropped()),
         ];
@@ -209,10 +216,17 @@ impl Reporter<'_> {
                 ("seal-lost", g.lost),
             ]
         });
-        let core = core.into_iter().chain(traffic).chain(self.guests).chain(gate.into_iter().flatten());
+        let core =
+            core.into_iter().chain(traffic).chain(self.guests).chain(self.clients).chain(gate.into_iter().flatten());
         let core = core.map(|(name, n)| (name.to_owned(), n)).collect();
         let (links, paths, ports) = (self.link_stats(), self.path_stats(), self.port_stats());
         StatsReport { segments, carriers, links, paths, ports, core }
+    }
+
+    /// Frames and messages passed on for others so far.
+    pub(super) fn relayed(&self) -> u64 {
+        let frames = |(at, attached)| self.segment(at, attached).counters.get("relayed").copied().unwrap_or(0);
+        self.attached.iter().enumerate().map(frames).sum::<u64>() + self.node.counts().relayed
     }
 
     fn segment(&self, at: usize, attached: &Attached) -> SegmentReport {
@@ -230,6 +244,7 @@ impl Reporter<'_> {
             names.iter().map(|(name, _)| name.to_owned()).zip(numbers.by_ref()).collect();
         let drops = names.drops().map(|(reason, _)| reason.name().to_owned()).zip(numbers).filter(|(_, n)| *n > 0);
         let mut take = |name: &str| counters.remove(name).unwrap_or(0);
+        let kernel = attached.kernel_counts();
         SegmentReport {
             name: attached.config.name.to_string(),
             interface: attached.config.interface.clone(),
@@ -237,6 +252,10 @@ impl Reporter<'_> {
             rx_bytes: take("rx-bytes"),
             tx_packets: take("tx-packets"),
             tx_bytes: take("tx-bytes"),
+            rx_dropped: kernel.rx_dropped,
+            rx_errors: kernel.rx_errors,
+            tx_dropped: kernel.tx_dropped,
+            tx_errors: kernel.tx_errors,
             drops: drops.collect(),
             counters,
         }

@@ -1,5 +1,8 @@
-//! The gate of the UDP socket, as the control thread holds it: who may come in, whose session is which link, and what
+//! The gate of all sealed carriers, as the control thread holds it: who may come in, whose session is which link, and what
 //! lanes are told of keys.
+
+mod seeking;
+mod spot;
 
 use super::Lanes;
 use crate::{
@@ -19,6 +22,8 @@ use std::{
     net::SocketAddr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+pub(super) use spot::Spot;
 
 /// How often refusals of one kind are logged.
 const QUIET: Duration = Duration::from_secs(10);
@@ -40,11 +45,11 @@ pub enum SealingError {
 /// What the control thread has to do.
 pub(super) enum Task {
     /// A session with this member is open: it wants a link.
-    Link { session: SessionId, member: Member, address: SocketAddr, lasting: bool },
+    Link { session: SessionId, member: Member, spot: Spot, lasting: bool },
     /// The link of a session is over.
     Close { link: LinkId },
-    /// The peer of a channel is at another address.
-    Moved { channel: Channel, address: SocketAddr },
+    /// The peer of a channel is somewhere else.
+    Moved { channel: Channel, spot: Spot },
     /// A message for a link.
     Message { link: LinkId, bytes: Vec<u8> },
 }
@@ -53,9 +58,9 @@ pub(super) enum Task {
 pub(super) struct Sealing {
     gate: Gate,
     book: Book,
-    carrier: usize,
-    /// Sessions that have a link.
-    links: BTreeMap<SessionId, (LinkId, Channel)>,
+    /// Sessions that have a link: it, its carrier and its channel there.
+    links: BTreeMap<SessionId, (LinkId, usize, Channel)>,
+    seeking: seeking::Seeking,
     /// Sessions that this node opened.
     lasting: BTreeMap<SessionId, Member>,
     logged: BTreeMap<PublicKey, Duration>,
@@ -74,8 +79,8 @@ fn wall() -> u64 {
 }
 
 impl Sealing {
-    /// Reads key and book; `carrier` is the number of the sealed one.
-    pub(super) fn new(config: &TrustConfig, lanes: usize, carrier: usize, now: Time) -> Result<Sealing, SealingError> {
+    /// Reads key and book.
+    pub(super) fn new(config: &TrustConfig, lanes: usize, now: Time) -> Result<Sealing, SealingError> {
         let identity = KeyFile::load(&config.key)?;
         let book = Book::open(Some(&config.book), config.members.clone())?;
         let gate = GateConfig {
@@ -96,7 +101,7 @@ impl Sealing {
             gate.invite(invited.secret.clone(), invited.standing(wall(), since_start(now)));
         }
         let (links, lasting, logged) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Sealing { gate, book, carrier, links, lasting, logged, lanes })
+        Ok(Sealing { gate, book, links, seeking: seeking::Seeking::default(), lasting, logged, lanes })
     }
 
     /// The node's own public key.
@@ -128,19 +133,23 @@ impl Sealing {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Time) {
+        self.give_up(since_start(now));
         self.gate.handle_timeout(since_start(now));
     }
 
     /// A datagram that no lane has keys for.
-    pub(super) fn handle_datagram(&mut self, now: Time, from: SocketAddr, mut bytes: Vec<u8>) {
-        self.gate.handle_datagram(since_start(now), from.into(), &mut bytes);
+    pub(super) fn handle_datagram(&mut self, now: Time, from: Spot, mut bytes: Vec<u8>) {
+        let Some(from) = from.to_gate() else { return };
+        self.gate.handle_datagram(since_start(now), from, &mut bytes);
     }
 
     /// A lane heard a peer from somewhere else.
-    pub(super) fn moved(&mut self, lanes: &Lanes, channel: Channel, address: SocketAddr) {
-        let Some(session) = self.links.iter().find(|(_, (_, c))| *c == channel).map(|(s, _)| *s) else { return };
-        self.gate.moved(session, address.into());
-        self.tell(lanes, session, (0..self.lanes).map(|_| Amend::Move { address }).collect());
+    pub(super) fn moved(&mut self, lanes: &Lanes, channel: Channel, spot: Spot) {
+        let is_it = |(_, carrier, other): &(LinkId, usize, Channel)| (*carrier, *other) == (spot.carrier, channel);
+        let session = self.links.iter().find(|(_, place)| is_it(place)).map(|(session, _)| *session);
+        let (Some(session), Some(at)) = (session, spot.to_gate()) else { return };
+        self.gate.moved(session, at);
+        self.tell(lanes, session, (0..self.lanes).map(|_| Amend::Move { address: spot.at }).collect());
     }
 
     /// A link is up no more: perhaps the peer lost its keys.
@@ -160,7 +169,7 @@ impl Sealing {
     }
 
     fn session_of(&self, link: LinkId) -> Option<SessionId> {
-        self.links.iter().find(|(_, (l, _))| *l == link).map(|(s, _)| *s)
+        self.links.iter().find(|(_, (l, ..))| *l == link).map(|(s, _)| *s)
     }
 
     /// What is said of a link's cipher.
@@ -169,8 +178,14 @@ impl Sealing {
     }
 
     /// The link of a session was made: what follows of it goes to this channel.
-    pub(super) fn linked(&mut self, session: SessionId, link: LinkId, channel: Channel) {
-        self.links.insert(session, (link, channel));
+    pub(super) fn linked(&mut self, session: SessionId, link: LinkId, carrier: usize, channel: Channel) {
+        self.links.insert(session, (link, carrier, channel));
+    }
+
+    /// A session that can have no link now.
+    pub(super) fn close(&mut self, session: SessionId) {
+        self.lasting.remove(&session);
+        self.gate.close(session);
     }
 
     /// Gives the lanes what the gate has for them. The next task is for the control thread; it asks again until there is
@@ -191,15 +206,16 @@ impl Sealing {
                     self.tell(lanes, session, (0..self.lanes).map(|_| Amend::Forget { index }).collect());
                 }
                 Event::Moved { session, address } => {
-                    if let Some(address) = address.socket() {
-                        self.tell(lanes, session, (0..self.lanes).map(|_| Amend::Move { address }).collect());
-                        if let Some((_, channel)) = self.links.get(&session) {
-                            return Some(Task::Moved { channel: *channel, address });
-                        }
+                    if let Some(spot) = Spot::from_gate(&address)
+                        && let Some((_, carrier, channel)) = self.links.get(&session).copied()
+                        && carrier == spot.carrier
+                    {
+                        self.tell(lanes, session, (0..self.lanes).map(|_| Amend::Move { address: spot.at }).collect());
+                        return Some(Task::Moved { channel, spot });
                     }
                 }
                 Event::Message { session, bytes } => {
-                    if let Some((link, _)) = self.links.get(&session) {
+                    if let Some((link, ..)) = self.links.get(&session) {
                         return Some(Task::Message { link: *link, bytes });
                     }
                 }
@@ -209,9 +225,9 @@ impl Sealing {
                 }
                 Event::TurnedAway { peer, address, why } => self.turned_away(since_start(now), peer, address, why),
                 Event::Joined { peer, invitation, address } => match self.book.join(&invitation, peer) {
-                    Ok(m) => log::info!("{} (id {}) joined from {address} with key {peer}", m.name, m.node),
+                    Ok(m) => log::info!("{} (id {}) joined from {} with key {peer}", m.name, m.node, told(&address)),
                     Err(e) => {
-                        log::error!("{peer} from {address} cannot join: {e}");
+                        log::error!("{peer} from {} cannot join: {e}", told(&address));
                         if !self.book.members().any(|m| m.key == peer) {
                             self.gate.revoke(&peer);
                         }
@@ -219,7 +235,8 @@ impl Sealing {
                 },
                 Event::Closed { session } => {
                     self.lasting.remove(&session);
-                    if let Some((link, _)) = self.links.remove(&session) {
+                    self.seeking.forget(session);
+                    if let Some((link, ..)) = self.links.remove(&session) {
                         return Some(Task::Close { link });
                     }
                 }
@@ -227,18 +244,19 @@ impl Sealing {
         }
         let mailbox = lanes.mailboxes.last()?;
         while let Some(transmit) = self.gate.poll_transmit() {
-            let Some(to) = transmit.to.socket() else { continue };
-            mailbox.give(Command::SendTo { carrier: self.carrier, to, bytes: transmit.bytes });
+            let Some(Spot { carrier, at }) = Spot::from_gate(&transmit.to) else { continue };
+            mailbox.give(Command::SendTo { carrier, to: at, bytes: transmit.bytes });
         }
         None
     }
 
     fn opened(&mut self, session: SessionId, peer: PublicKey, address: Address) -> Option<Task> {
+        self.seeking.forget(session);
         let member = self.book.member(&peer).cloned();
-        match (member, address.socket(), self.links.contains_key(&session)) {
-            (Some(member), Some(address), false) => {
+        match (member, Spot::from_gate(&address), self.links.contains_key(&session)) {
+            (Some(member), Some(spot), false) => {
                 let lasting = self.lasting.contains_key(&session);
-                Some(Task::Link { session, member, address, lasting })
+                Some(Task::Link { session, member, spot, lasting })
             }
             // The link is there still: it gets new keys.
             (Some(_), Some(_), true) => None,
@@ -258,7 +276,7 @@ impl Sealing {
             self.logged.clear();
         }
         self.logged.insert(peer, now);
-        log::warn!("{address} with key {peer} is not let in: {why}");
+        log::warn!("{} with key {peer} is not let in: {why}", told(&address));
     }
 
     /// New keys: a sealer for each lane, the opener for the one that receives.
@@ -280,9 +298,9 @@ impl Sealing {
 
     /// Tells the lanes. A session without a link has no channel that could have keys.
     fn tell(&mut self, lanes: &Lanes, session: SessionId, amends: Amends) {
-        let Some((_, channel)) = self.links.get(&session) else { return };
+        let Some((_, carrier, channel)) = self.links.get(&session).copied() else { return };
         for (mailbox, amend) in lanes.mailboxes.iter().zip(amends) {
-            mailbox.give(Command::Amend { carrier: self.carrier, channel: *channel, amend: Box::new(amend) });
+            mailbox.give(Command::Amend { carrier, channel, amend: Box::new(amend) });
         }
     }
 
@@ -360,6 +378,11 @@ pub(super) struct Wanted<'a> {
     pub(super) listen: Option<SocketAddr>,
     pub(super) own: (NodeId, &'a Name),
     pub(super) fabric: &'a Name,
+}
+
+/// A gate's address, for people.
+fn told(address: &Address) -> String {
+    Spot::from_gate(address).map_or_else(|| address.to_string(), |spot| spot.to_string())
 }
 
 /// An error and what caused it.

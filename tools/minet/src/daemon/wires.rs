@@ -155,6 +155,15 @@ impl Wires {
         }
     }
 
+    /// The same on another carrier, for people.
+    pub(super) fn rename(&mut self, carrier: usize, channel: u32, address: String) {
+        let Some(link) = self.of_channel(carrier, channel) else { return };
+        if let Some(wire) = self.by_link.get_mut(&link) {
+            let cipher = wire.address.split_once(", ").map_or("", |(_, cipher)| cipher);
+            wire.address = if cipher.is_empty() { address } else { format!("{address}, {cipher}") };
+        }
+    }
+
     pub(super) fn new_wire(carrier: usize, channel: u32, address: String) -> Wire {
         Wire {
             carrier,

@@ -121,7 +121,7 @@ impl Ingress {
                 if let Some(carrier) = outlet.carrier(at) {
                     carrier.release();
                     while let Some((channel, address)) = carrier.moved() {
-                        inbox.push(Report::Moved { channel, address });
+                        inbox.push(Report::Moved { carrier: at, channel, address });
                     }
                 }
             }

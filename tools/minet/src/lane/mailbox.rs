@@ -2,12 +2,11 @@
 
 use super::{Outlet, Port};
 use crossbeam_queue::ArrayQueue;
-use fabric::{Amend, Channel, Counts, Medium, Origin, Peer};
+use fabric::{Address, Amend, Channel, Counts, Medium, Origin, Peer};
 use minet::{Counters, Sighting};
 use rustix::event::{EventfdFlags, eventfd};
 use std::{
     io,
-    net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc,
@@ -30,8 +29,8 @@ pub(crate) enum Command {
     Send { carrier: usize, channel: Channel, bytes: Vec<u8> },
     /// Change keys or address of a sealed channel.
     Amend { carrier: usize, channel: Channel, amend: Box<Amend> },
-    /// Send part of a handshake.
-    SendTo { carrier: usize, to: SocketAddr, bytes: Vec<u8> },
+    /// Send part of a handshake, or a word that seeks.
+    SendTo { carrier: usize, to: Address, bytes: Vec<u8> },
     /// A channel's path takes messages of so many bytes now.
     Resize { carrier: usize, channel: Channel, message: usize },
     /// Say that the lane turns.
@@ -52,7 +51,7 @@ pub(crate) enum Report {
     /// What a carrier stands on came, went, or is another one.
     Medium { carrier: usize, medium: Medium },
     /// The peer of a sealed channel is at another address.
-    Moved { channel: Channel, address: SocketAddr },
+    Moved { carrier: usize, channel: Channel, address: Address },
     /// A message was too long for its channel: a path became narrower than the control thread knows.
     TooLong,
     /// A station was seen.

@@ -1,9 +1,9 @@
 //! A lane's carriers, and what every channel carried.
 
 use super::Activity;
-use fabric::{Amend, AttachError, Carrier, Channel, Counts, Medium, Message, Peer, SendError, Slot, View};
+use fabric::{Address, Amend, AttachError, Carrier, Channel, Counts, Medium, Message, Peer, SendError, Slot, View};
 use minet::Hop;
-use std::{net::SocketAddr, os::fd::BorrowedFd, sync::Arc};
+use std::{os::fd::BorrowedFd, sync::Arc};
 
 /// The carriers of one lane.
 pub(super) struct Outlet {
@@ -144,7 +144,7 @@ impl Outlet {
         self.carriers.get_mut(carrier).ok_or(AttachError::WrongKind("missing"))?.amend(channel, amend)
     }
 
-    pub(super) fn send_to(&mut self, carrier: usize, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+    pub(super) fn send_to(&mut self, carrier: usize, to: Address, datagram: &[u8]) -> Result<(), SendError> {
         self.carriers.get_mut(carrier).ok_or(SendError::NotOpen)?.send_to(to, datagram)
     }
 

@@ -53,7 +53,7 @@ struct Budget {
 
 /// Runs it; whether every budget was kept.
 pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
-    let image = bare::image(workspace)?;
+    let image = bare::build_images(workspace)?;
     println!("{}", image.display());
     if !args.measure {
         return Ok(true);

@@ -1,8 +1,9 @@
 //! The table of what was seen.
 
+use super::stage::Door;
 use crate::table;
 use minet_tests::{Error, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// The rows until now.
@@ -53,8 +54,8 @@ impl Report {
         format!("\n{}\n{good} of {} shown in {seconds} s\n", table::columns(&lines), self.rows.len())
     }
 
-    /// For a program.
-    pub fn json(&self) -> String {
+    /// For a program; while the nodes run on, with the lines that lead to them and one that asks.
+    pub fn json(&self, doors: &[Door], question: Option<String>) -> String {
         let row = |row: &Row| {
             json!({
                 "name": row.name,
@@ -65,7 +66,22 @@ impl Report {
             })
         };
         let rows: Vec<_> = self.rows.iter().map(row).collect();
-        format!("{}\n", json!({ "ok": self.is_good(), "rows": rows, "seconds": self.begun.elapsed().as_secs_f64() }))
+        let mut all = json!({ "ok": self.is_good(), "rows": rows, "seconds": self.begun.elapsed().as_secs_f64() });
+        let door = |door: &Door| {
+            json!({
+                "node": door.node,
+                "host": door.host,
+                "ipv4": door.ipv4,
+                "ipv6": door.ipv6,
+                "namespace": door.space,
+                "type": door.line,
+            })
+        };
+        if let (Some(question), Some(fields)) = (question, all.as_object_mut()) {
+            fields.insert("namespaces".to_owned(), doors.iter().map(door).collect::<Vec<Value>>().into());
+            fields.insert("ask".to_owned(), question.into());
+        }
+        format!("{all}\n")
     }
 }
 
@@ -91,7 +107,7 @@ mod tests {
         let table = report.table();
         assert!(table.contains("7 µs") && table.contains("FAILED") && table.contains("no reply"), "{table}");
         assert!(table.contains("1 of 2 shown"), "{table}");
-        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+        let json: Value = serde_json::from_str(&report.json(&[], None)).unwrap();
         assert_eq!(json["rows"][1]["ok"], false);
         assert_eq!(json["rows"][0]["figure"], "7 µs");
     }

@@ -101,25 +101,44 @@ impl Stage {
         self.nodes.iter().enumerate().flat_map(move |(from, node)| others(from).map(move |(_, other)| (node, other)))
     }
 
-    /// A line for each namespace that a person can type.
-    pub fn doors(&self) -> Vec<String> {
+    /// A line for each node's namespace.
+    pub fn doors(&self) -> Vec<Door> {
         let door = |node: &Node| {
-            let (space, config) = (node.space().name(), node.config());
-            let host = NODES.iter().find(|(name, ..)| *name == config.name).map_or("", |(_, host, _)| *host);
-            format!(
-                "ip netns exec {space} bash   # node {}, {}, {} on {host}",
-                config.name,
-                config.ipv4(),
-                config.ipv6()
-            )
+            let (space, config) = (node.space().name().to_owned(), node.config());
+            Door {
+                node: config.name.clone(),
+                host: NODES.iter().find(|(name, ..)| *name == config.name).map_or("", |(_, host, _)| *host),
+                ipv4: config.ipv4(),
+                ipv6: config.ipv6(),
+                line: format!("ip netns exec {space} bash"),
+                space,
+            }
         };
-        let minet = self.net.minet().map_or_else(|_| "minet".to_owned(), |path| path.display().to_string());
-        let asks = self
-            .nodes
-            .first()
-            .map(|node| format!("MINET={minet}; $MINET nodes --run-dir {} --name a", node.run_dir().display()));
-        self.nodes.iter().map(door).chain(asks).collect()
+        self.nodes.iter().map(door).collect()
     }
+
+    /// A line that asks a node for all members.
+    pub fn question(&self) -> Option<String> {
+        let node = self.nodes.first()?;
+        let minet = self.net.minet().map_or_else(|_| "minet".to_owned(), |path| path.display().to_string());
+        Some(format!("{minet} nodes --run-dir {} --name {}", node.run_dir().display(), node.name()))
+    }
+}
+
+/// A node's namespace, and what a person types to be in it.
+pub struct Door {
+    /// The node.
+    pub node: String,
+    /// On which of the two hosts.
+    pub host: &'static str,
+    /// Its address on the fabric.
+    pub ipv4: String,
+    /// The same over IPv6.
+    pub ipv6: String,
+    /// The namespace.
+    pub space: String,
+    /// The line.
+    pub line: String,
 }
 
 /// The row that says how long joining took.

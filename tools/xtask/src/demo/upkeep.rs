@@ -4,6 +4,9 @@ use super::stage::Stage;
 use minet_tests::{Error, Iperf, IperfReport, Node, Ping, PingReport, Result, SOON, Traffic, eventually};
 use std::time::{Duration, Instant};
 
+/// Of the interfaces in the end, in bytes.
+const MTU: u16 = 9000;
+
 /// Our counters and the kernel's, on every interface, while nothing else runs.
 pub fn counters(stage: &mut Stage) -> Result<String> {
     let mut packets = 0;
@@ -19,7 +22,7 @@ pub fn counters(stage: &mut Stage) -> Result<String> {
         let Traffic { rx_packets, tx_packets, .. } = traffic;
         packets += rx_packets + tx_packets;
     }
-    Ok(format!("{} of 5 interfaces equal, packets and bytes, {packets} packets", stage.nodes.len()))
+    Ok(format!("{} of 5 interfaces equal: packets, bytes, drops, errors; {packets} packets", stage.nodes.len()))
 }
 
 /// `ip link set down` and `up` of one interface; the others do not notice.
@@ -94,7 +97,7 @@ pub fn shutdown(stage: &mut Stage) -> Result<String> {
 
 /// `e` first, `a` last.
 pub fn reverse_order(stage: &mut Stage) -> Result<String> {
-    let took = stage.restart_reversed(9000)?;
+    let took = stage.restart_reversed(MTU)?;
     let mut pairs = 0;
     for (from, to) in stage.pairs() {
         Ping::new(&to.config().ipv4(), 1).run(from.space())?;
@@ -105,10 +108,13 @@ pub fn reverse_order(stage: &mut Stage) -> Result<String> {
 
 /// Frames of 9000 bytes, not to be cut.
 pub fn large_mtu(stage: &mut Stage) -> Result<String> {
+    if stage.node(0)?.config().mtu != MTU {
+        stage.restart_reversed(MTU)?;
+    }
     let (a, b) = (stage.node(0)?, stage.node(1)?);
     let to_b = b.config().ipv4();
     let mtu = a.space().ip_json(&["link", "show", "dev", "minet0"])?[0]["mtu"].as_u64();
-    if mtu != Some(9000) {
+    if mtu != Some(u64::from(MTU)) {
         return Err(Error::unexpected(format!("the interface has an MTU of {mtu:?}")));
     }
     let report = Ping::new(&to_b, 20).size(8972).with(&["-M", "do"]).one_by_one(a.space())?;

@@ -4,7 +4,7 @@ mod outcome;
 mod suites;
 
 use crate::{
-    bare,
+    bare, demo,
     instructions::{self, Outcome},
     packages,
     workspace::Workspace,
@@ -13,6 +13,9 @@ use minet_tests::{Error, Result};
 use outcome::Tally;
 pub use outcome::{Run, TestName};
 use std::time::Instant;
+
+/// With examples, whose features are those of the lints: what both depend on is checked once.
+const DOCUMENTATION: [&str; 7] = ["doc", "--workspace", "--no-deps", "--quiet", "--lib", "--bins", "--examples"];
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -42,26 +45,26 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
         tally.skip("documentation", "--quick");
     } else {
         tally.check("documentation", || {
-            let mut command = workspace.cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+            let mut command = workspace.cargo(&DOCUMENTATION);
             command.env("RUSTDOCFLAGS", "-D warnings");
             crate::workspace::show(command)
         });
     }
-    let toolchain = if args.quick { None } else { bare::image_toolchain() };
-    // Before the suites: some boot it.
-    let machine = match &toolchain {
-        Some(toolchain) => {
-            tally.check("image of the I/O processor", || bare::build_image(workspace, toolchain).map(drop));
+    // Before the suites: some boot them.
+    let machine = match if args.quick { Some("--quick".to_owned()) } else { bare::images_lack() } {
+        None => {
+            tally.check("images of the I/O processor", || bare::build_images(workspace).map(drop));
             packages::ensure(packages::MACHINE).err().map(|error| error.to_string())
         }
-        None => {
-            let why = if args.quick { None } else { bare::image_lacks() }.unwrap_or_else(|| "--quick".to_owned());
-            tally.skip("image of the I/O processor", &why);
+        Some(why) => {
+            tally.skip("images of the I/O processor", &why);
             Some(why)
         }
     };
     let rooms = if args.quick { None } else { bare::rooms_lack() };
+    let lacking = machine.clone();
     suites::run(workspace, args.quick, suites::Lacking { machine, rooms }, &mut tally)?;
+    show_processors(workspace, lacking, &mut tally);
     if args.quick {
         tally.skip("instruction counts", "--quick");
     } else {
@@ -71,6 +74,20 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     println!("\n{}", tally.story(begun.elapsed()));
     println!("{}", tally.closing_line());
     Ok(tally.is_good())
+}
+
+/// The demonstration of I/O processors, with what was built for the tests.
+fn show_processors(workspace: &Workspace, lacking: Option<String>, tally: &mut Tally) {
+    const NAME: &str = "demonstration of I/O processors";
+    let lacking = lacking.or_else(|| (!rustix::process::geteuid().is_root()).then(|| "it needs root".to_owned()));
+    if let Some(why) = lacking {
+        return tally.skip(NAME, &why);
+    }
+    tally.check(NAME, || {
+        let report = demo::iop::show(workspace.build_minet(false)?, &bare::build_images(workspace)?)?;
+        print!("{}", report.table());
+        if report.is_good() { Ok(()) } else { Err(Error::unexpected("a row was not shown")) }
+    });
 }
 
 /// Instruction counts of the pieces.

@@ -6,8 +6,11 @@ use minet_tests::{Error, Process, Result, run_for};
 use serde_json::Value;
 use std::{
     collections::HashMap,
+    env,
     io::{BufRead, BufReader, pipe},
+    num::NonZero,
     process::Command,
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -38,17 +41,18 @@ pub struct Lacking {
 
 /// Builds and runs all tests.
 pub fn run(workspace: &Workspace, quick: bool, lacking: Lacking, tally: &mut Tally) -> Result<()> {
-    let mut minet = None;
-    tally.check("build", || workspace.build_minet(false).map(|path| minet = Some(path)));
+    let minet = workspace.target.join("debug/minet");
     let mut programs = HashMap::new();
-    // Tests compile C programs that are linked with it.
-    let library = workspace.cargo(&["build", "--package", "messenger-mps-c"]);
-    tally.check("build of the C library", || run_for(library, LONGEST).map(drop));
-    // Tests start them; `cargo test --all-targets` makes tests of them instead.
-    let examples = workspace.cargo(&["build", "--workspace", "--examples"]);
-    tally.check("build of the examples", || run_for(examples, LONGEST).map(drop));
+    // The command, the C library and the examples, which tests start. Together, and with examples: so what they depend on is
+    // built once, with the features that tests use too.
+    let mut is_built = false;
+    tally.check("build", || {
+        workspace.show_cargo(&["build", "--workspace", "--lib", "--bins", "--examples"]).map(|()| is_built = true)
+    });
     tally.check("build of the tests", || built(workspace).map(|found| programs = found));
-    let (Some(minet), false) = (minet, programs.is_empty()) else { return Ok(()) };
+    if !is_built || programs.is_empty() {
+        return Ok(());
+    }
 
     let mut args = vec!["test", "--workspace", "--all-targets", "--no-fail-fast", "--color", "never"];
     let is_root = rustix::process::geteuid().is_root();
@@ -70,6 +74,11 @@ pub fn run(workspace: &Workspace, quick: bool, lacking: Lacking, tally: &mut Tal
     }
     let mut command = workspace.cargo(&args);
     command.env("MINET_BIN", &minet);
+    // Tests in namespaces wait most of their time.
+    if env::var_os("RUST_TEST_THREADS").is_none() {
+        let threads = 2 * available_parallelism().map_or(1, NonZero::get);
+        command.env("RUST_TEST_THREADS", threads.to_string());
+    }
     tests(command, &programs, tally)?;
     if !is_root {
         let args = [&["test", "--package", NETWORK_TESTS, "--no-fail-fast", "--color", "never"], &PLAIN_TESTS[..]];

@@ -2,8 +2,7 @@
 //!
 //! An interrupt does nothing but wake: whoever slept looks for work. An exception is the end and is told as a panic.
 
-use super::counter::EventTimer;
-use crate::{clock::Clock, sys::Window};
+use crate::{clock::Clock, sys::Window, timer::EventTimer};
 use alloc::boxed::Box;
 use core::{
     arch::{asm, global_asm},

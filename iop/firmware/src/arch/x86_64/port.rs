@@ -26,3 +26,8 @@ pub(super) fn read32(port: u16) -> u32 {
     unsafe { asm!("in eax, dx", in("dx") port, out("eax") value, options(nomem, nostack, preserves_flags)) };
     value
 }
+
+pub(super) fn write16(port: u16, value: u16) {
+    // SAFETY: the selector of the firmware configuration; it says what is read next.
+    unsafe { asm!("out dx, ax", in("dx") port, in("ax") value, options(nomem, nostack, preserves_flags)) };
+}

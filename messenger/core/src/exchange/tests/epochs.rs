@@ -39,6 +39,39 @@ fn the_floor_of_a_life_outlasts_the_life_before_it() {
     all_is_well(&mut w);
 }
 
+/// Likewise, what was stored of this life is known again: another try does not come twice.
+#[test]
+fn what_was_stored_of_a_life_outlasts_the_life_before_it() {
+    let mut w = world(2);
+    w.open(2, "d");
+    let (path, now) = (w.path(1, by_name("d")), w.now);
+    let message = Message::confirmed(&b"once"[..]);
+    w.send(1, path, &message).unwrap();
+    // It arrives, and its receipt does not.
+    while let Some(sent) = w.nodes[0].poll_transmit() {
+        let there = w.cables[0].ends[1].1;
+        w.nodes[1].handle_message(now, there, &sent.bytes);
+    }
+    while w.nodes[1].poll_transmit().is_some() {}
+    assert_eq!(w.messages(2).len(), 1);
+    let lives = [0, 1].map(|n| w.nodes[n].incarnation());
+    w.at(1).handle_departure(now, node(2));
+    let mut outcome = w.outcomes(1).pop().unwrap();
+    assert_eq!(statuses(&outcome), [Code::NodeDown]);
+    for seen in [Incarnation::new(9), lives[0]] {
+        w.at(2).handle_member(now, node(1), seen);
+    }
+    w.at(1).handle_member(now, node(2), lives[1]);
+    w.run(Duration::from_secs(1));
+    // The path failed with its node's names.
+    outcome.path = w.path(1, by_name("d"));
+    let later = w.now;
+    w.at(1).resend(later, &outcome, &message).unwrap();
+    w.run(Duration::from_secs(1));
+    assert_eq!(w.outcomes(1).pop().unwrap().status(), Status::GOOD);
+    assert!(w.messages(2).is_empty(), "it came twice");
+}
+
 /// A node that believes the other one's epochs up to a far one to be over gets a later one, at the first try.
 ///
 /// PROTOCOL 7.10.

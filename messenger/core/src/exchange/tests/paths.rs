@@ -42,6 +42,44 @@ fn a_hunting_path_survives_the_restart_of_its_target() {
     assert_eq!(w.messages(2).len(), 1);
 }
 
+/// PROTOCOL 4.10. Who is about to leave is sent nothing new by anybody and sends nothing new; what was begun ends well; and
+/// where there is a choice it is not chosen.
+#[test]
+fn a_node_about_to_leave_finishes_and_begins_nothing() {
+    let mut w = world(3);
+    for n in [1, 2] {
+        w.open(n, "b");
+    }
+    w.open(3, "c");
+    let one = w.path(3, Target::Nodes([node(1)].into(), name("b")));
+    let any = w.path(3, by_name("b"));
+    let from = w.path(1, by_name("c"));
+    w.send(3, one, &Message::request(&b"under way"[..])).unwrap();
+    w.carry();
+    let ask = ask_of(&w.messages(1));
+    let now = w.now;
+    w.nodes[0].drain(now, true);
+    w.run(Duration::from_millis(200));
+    assert!(w.nodes[0].is_agreed() && w.nodes[2].member(node(1)).unwrap().leaving);
+    assert_eq!(w.send(3, one, &Message::confirmed(&b""[..])), Err(Status::new(Code::Quiesced)));
+    assert_eq!(w.send(1, from, &Message::confirmed(&b""[..])), Err(Status::new(Code::Quiesced)));
+    w.send(3, any, &Message::confirmed(&b"for who stays"[..])).unwrap();
+    w.carry();
+    assert_eq!((w.messages(1).len(), w.messages(2).len()), (0, 1));
+    assert_eq!(w.at(1).under_way(), crate::UnderWay { nodes: 1, asks: 1, ..Default::default() });
+    w.at(1).respond(now, &ask, Answer::new(&b"!"[..])).unwrap();
+    w.carry();
+    assert!(w.at(1).under_way().is_nothing());
+    assert!(w.outcomes(3).iter().all(|outcome| outcome.status() == Status::GOOD));
+    let now = w.now;
+    w.nodes[0].drain(now, false);
+    w.run(Duration::from_millis(200));
+    w.send(3, one, &Message::confirmed(&b"again"[..])).unwrap();
+    w.send(1, from, &Message::confirmed(&b"again"[..])).unwrap();
+    w.carry();
+    assert_eq!((w.messages(1).len(), w.messages(3).len()), (1, 1));
+}
+
 /// A whole node that is sent nothing new: whoever sends there is told so at once, others are sent to, and what is under way ends
 /// well.
 #[test]

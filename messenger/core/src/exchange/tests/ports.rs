@@ -1,7 +1,7 @@
 //! Ports: names, areas, lives, and handles.
 
 use super::*;
-use crate::{Answer, Life, MESSAGE_COST, Mode, wire::Priority};
+use crate::{Answer, Life, MESSAGE_COST, Mode, TicketId, wire::Priority};
 
 /// Rows: LD-1.
 #[test]
@@ -303,6 +303,57 @@ fn ports_hold_so_much_together() {
     w.at(1).detach(now, ports[0]).unwrap();
     w.at(1).close_port(now, ports[1]).unwrap();
     assert_eq!(w.at(1).stored(), 0);
+}
+
+/// A request that its asker took back keeps no place at the port either, here or on another node; nor does one whose path was reset or whose
+/// asker's port closed. Others keep theirs. `PROTOCOL 7.17`.
+#[test]
+fn a_request_that_was_taken_back_is_let_go() {
+    let mut w = world(2);
+    let now = w.now;
+    for (asked, port) in [(1, w.open(1, "a")), (2, w.open(2, "b"))] {
+        let target = by_name(if asked == 1 { "a" } else { "b" });
+        let from = w.at(1).open_port(now, PortSpec::default()).unwrap();
+        let paths: Vec<PathId> = (0..3)
+            .map(|_| w.at(1).open_path(now, PathSpec { from, ..PathSpec::to(target.clone()) }).unwrap())
+            .collect();
+        let stays = w.path(1, target);
+        let mut ask = |path| w.send(1, path, &Message::request(&b"?"[..])).unwrap().ticket.unwrap();
+        let tickets: Vec<TicketId> = paths.iter().map(|path| ask(*path)).collect();
+        ask(stays);
+        w.carry();
+        let asks: Vec<Ask> = w.messages(asked).iter().filter_map(|m| m.ask).collect();
+        let unanswered = |w: &mut World| {
+            w.carry();
+            w.at(asked).port(port).unwrap().unanswered()
+        };
+        assert_eq!((asks.len(), unanswered(&mut w)), (4, 4));
+        w.at(1).cancel(now, tickets[0]).unwrap();
+        assert_eq!(unanswered(&mut w), 3);
+        w.at(1).reset_path(now, paths[1]).unwrap();
+        assert_eq!(unanswered(&mut w), 2);
+        w.at(1).close_port(now, from).unwrap();
+        assert_eq!(unanswered(&mut w), 1);
+        let answers: Vec<_> =
+            asks.iter().map(|ask| w.at(asked).respond(now, ask, Answer::new(&b"!"[..])).is_ok()).collect();
+        assert_eq!(answers, [false, false, false, true]);
+        w.carry();
+        assert!(w.at(1).tickets().next().is_none());
+        assert_eq!(w.at(1).traffic().late, 0, "nobody told what nobody waits for");
+    }
+}
+
+/// What was not sent yet is never sent, and to take it back does not disturb.
+#[test]
+fn a_request_may_be_taken_back_before_it_went() {
+    let mut w = world(2);
+    w.open(2, "b");
+    let (path, now) = (w.path(1, by_name("b")), w.now);
+    let ticket = w.send(1, path, &Message::request(&b"?"[..])).unwrap().ticket.unwrap();
+    w.at(1).cancel(now, ticket).unwrap();
+    w.carry();
+    assert!(w.messages(2).is_empty());
+    assert_eq!(w.at(2).traffic().refused, 0);
 }
 
 /// A request whose asker's time is over keeps no place at the port, and is not answered any more.

@@ -459,6 +459,29 @@ fn the_last_receipt_is_told_before_the_answers() {
     assert!(matches!(told.last(), Some(Delivery::Settled(_) | Delivery::PathClosed { .. })), "{told:?}");
 }
 
+/// A slot keeps its port when nothing can be sent there now, so that another try means the same port and never one that took its name
+/// since.
+#[test]
+fn a_try_that_could_not_be_sent_keeps_its_port() {
+    let mut w = world(3);
+    let old = w.open(2, "d");
+    w.open(3, "d");
+    let (path, now) = (w.path(1, Target::Everywhere(name("d"))), w.now);
+    let message = Message::confirmed(&b"once"[..]);
+    w.at(1).quiesce_node(node(2));
+    w.send(1, path, &message).unwrap();
+    w.carry();
+    let outcome = w.outcomes(1).pop().unwrap();
+    assert_eq!((statuses(&outcome), outcome.slots[0].port), (vec![Code::Quiesced, Code::Good], Some(old)));
+    w.at(1).enable_node(node(2));
+    w.at(2).close_port(now, old).unwrap();
+    w.open(2, "d");
+    w.at(1).resend(now, &outcome, &message).unwrap();
+    w.carry();
+    assert_eq!(statuses(&w.outcomes(1).pop().unwrap()), [Code::NoPort]);
+    assert!(w.messages(2).is_empty());
+}
+
 /// A node that had no such port at the first try, and has one now, is sent the message, too.
 ///
 /// PROTOCOL 12.12.

@@ -2,7 +2,7 @@
 
 use super::Control;
 use crate::{
-    config::Iop,
+    config::{Iop, IopKind},
     control::{Ask, Asked, StatsReport},
     daemon::{
         reports::{self, Reporter},
@@ -13,7 +13,7 @@ use mio::{Poll, Registry, Token};
 use serde::Serialize;
 
 /// What is said to who asks for what only a sealed node can do.
-const NOT_SEALED: &str = "this node has no key for UDP: nothing is sealed (`minet key new`, `trust.key`)";
+const NOT_SEALED: &str = "this node has no key for UDP, or nothing that it seals (`minet key new`, `trust.key`)";
 
 impl Control {
     /// Answers what was asked over the control socket.
@@ -33,14 +33,19 @@ impl Control {
                 }
                 self.server.answer(client, registry, &report);
             }
+            Ask::Drain { undo } => {
+                let report = self.drain(undo);
+                self.server.answer(client, registry, &report);
+            }
             Ask::Trace { filter } => self.trace(client, filter, registry),
             Ask::Iops => self.server.answer(client, registry, &reports::iops(&self.iops)),
             Ask::Iop { iop, wish } => match self.command_iop(&iop, wish, poll) {
                 Ok(report) => self.server.answer(client, registry, &report),
                 Err(error) => self.server.refuse(client, registry, error),
             },
-            Ask::IopAdd { iop, id, image, qemu } => {
-                let added = Iop::added(&iop, id, image, qemu).map_err(|e| e.to_string());
+            Ask::IopAdd { iop, id, process, image, qemu } => {
+                let kind = if process { IopKind::Process } else { IopKind::Qemu };
+                let added = Iop::added(&iop, id, kind, image, qemu).map_err(|e| e.to_string());
                 match added.and_then(|iop| self.add_iop(iop, poll)) {
                     Ok(report) => self.server.answer(client, registry, &report),
                     Err(error) => self.server.refuse(client, registry, error),
@@ -50,7 +55,8 @@ impl Control {
                 Ok(report) => self.server.answer(client, registry, &report),
                 Err(error) => self.server.refuse(client, registry, error),
             },
-            Ask::Ping { node, size } => self.ping(client, &node, size, poll),
+            Ask::Next { peer, since } => self.watch(client, peer, since, registry),
+            Ask::Ping { node, size, timeout_ms } => self.ping(client, &node, size, timeout_ms, poll),
             Ask::Invite { name, id, contact, minutes } => {
                 let wanted = Wanted {
                     name: &name,
@@ -94,6 +100,7 @@ impl Control {
             inbox: &self.inbox,
             gate: self.sealing.as_ref().map(Sealing::counts),
             guests: self.guests.counts(),
+            clients: self.server.counts(),
             now: self.clock.now(),
         }
     }

@@ -7,13 +7,14 @@ use std::time::Instant;
 
 impl Control {
     pub(super) fn take_events(&mut self, poll: &Poll) {
+        let mut changed = false;
         while let Some(event) = self.node.poll_event() {
             self.dirty = true;
+            changed = true;
             match event {
                 Event::LinkUp { link, peer } => {
                     let text = format!("link {link} to {} is up", self.called(peer));
                     self.tell("link-up", Some(link), Some(peer), text);
-                    self.iops.handle_link(self.time(), link, true);
                 }
                 Event::LinkDown { link, peer, reason } => {
                     let text = format!("link {link} to {} is down: {reason}", self.called(peer));
@@ -33,7 +34,7 @@ impl Control {
                 }
                 Event::LinkClosed { link, .. } => {
                     self.close_wire(link, poll);
-                    self.iops.handle_link(self.time(), link, false);
+                    self.iops.handle_end(self.time(), link);
                 }
                 Event::LinkRefused { link, peer, why, ours } => {
                     let who = peer.map_or("a peer".into(), |p| self.called(p));
@@ -74,6 +75,9 @@ impl Control {
                 }
                 Event::Pong(pong) => self.answer_ping(pong.token, Some(pong.round_trip), poll),
             }
+        }
+        if changed {
+            self.iops.handle_members(self.time(), &self.node);
         }
     }
 

@@ -5,14 +5,15 @@ use crate::{
     daemon::{
         SHM, UDP,
         local::Met,
-        sealing::Task,
+        media::Seek,
+        sealing::{Spot, Task},
         wires::{Wire, Wires},
     },
     lane::Command,
 };
 use fabric::{Address, Channel, Peer, shm, udp};
 use messenger_core::{
-    LinkId, LinkSpec, LinkState, Reason,
+    LinkId, LinkSpec, LinkState, Name, NodeId, Reason, Time,
     wire::{Header, Kind, LinkBody, WireError},
 };
 use std::net::SocketAddr;
@@ -45,34 +46,75 @@ impl Control {
         let now = self.clock.now();
         while let Some(task) = sealing.next_task(now, &self.lanes) {
             match task {
-                Task::Link { session, member, address, lasting } => {
-                    let Some(channel) = self.wires.channel(UDP) else {
-                        log::error!("udp: more peers than this node can carry");
-                        continue;
-                    };
-                    let most = udp::message_most(address).saturating_sub(fabric_seal::OVERHEAD);
-                    let message = u32::try_from(most).unwrap_or(u32::MAX);
+                Task::Link { session, member, spot, lasting } => {
                     let expect = Some((member.node, member.name));
-                    let spec = LinkSpec {
-                        carrier: "udp",
-                        priority: PRIORITY[UDP],
-                        message,
-                        expect,
-                        miss_limit: None,
-                        lasting,
-                    };
-                    let mut wire = Wires::new_wire(UDP, channel, format!("{address}{}", sealing.cipher(session)));
-                    wire.socket = Some(address);
-                    let peers = self.lanes.mailboxes.iter().map(|_| Peer::Address(address)).collect();
-                    let link = self.link(spec, wire, peers);
-                    sealing.linked(session, link, Channel(channel));
+                    let linked = self.open_sealed(spot, &sealing.cipher(session), expect, lasting);
+                    match linked {
+                        Some((link, channel)) => sealing.linked(session, link, spot.carrier, channel),
+                        None => sealing.close(session),
+                    }
                 }
-                Task::Moved { channel, address } => self.wires.move_to(UDP, channel.0, address),
+                Task::Moved { channel, spot } => self.move_wire(channel, spot),
                 Task::Close { link } => self.node.close_link(now, link, Reason::CarrierLost),
                 Task::Message { link, bytes } => self.node.handle_message(now, link, &bytes),
             }
         }
         self.sealing = Some(sealing);
+    }
+
+    /// Links up with a peer that has keys for it.
+    fn open_sealed(
+        &mut self,
+        Spot { carrier, at }: Spot,
+        cipher: &str,
+        expect: Option<(NodeId, Name)>,
+        lasting: bool,
+    ) -> Option<(LinkId, Channel)> {
+        let (kind, priority, message, address) = match at {
+            Address::Udp(address) => {
+                let most = udp::message_most(address).saturating_sub(fabric_seal::OVERHEAD);
+                ("udp", PRIORITY[UDP], u32::try_from(most).unwrap_or(u32::MAX), address.to_string())
+            }
+            at => {
+                let (kind, priority, message) = self.media.describe(carrier)?;
+                (kind, priority, message, self.media.address(carrier, at))
+            }
+        };
+        let Some(number) = self.wires.channel(carrier) else {
+            log::error!("{kind}: more peers than this node can carry");
+            return None;
+        };
+        let spec = LinkSpec { carrier: kind, priority, message, expect, miss_limit: None, lasting };
+        let mut wire = Wires::new_wire(carrier, number, format!("{address}{cipher}"));
+        if let Address::Udp(address) = at {
+            wire.socket = Some(address);
+        }
+        let peers = self.lanes.mailboxes.iter().map(|_| peer_at(at)).collect::<Option<Vec<Peer>>>()?;
+        Some((self.link(spec, wire, peers), Channel(number)))
+    }
+
+    /// Notes for people that the peer of a sealed channel is somewhere else.
+    pub(super) fn move_wire(&mut self, channel: Channel, spot: Spot) {
+        match spot.at {
+            Address::Udp(address) => self.wires.move_to(UDP, channel.0, address),
+            at => self.wires.rename(spot.carrier, channel.0, self.media.address(spot.carrier, at)),
+        }
+    }
+
+    /// What came from anybody over a sealed carrier: part of a handshake, or a word that seeks.
+    pub(super) fn handle_stranger(&mut self, now: Time, from: Spot, bytes: Vec<u8>) {
+        let Some(sealing) = &mut self.sealing else { return };
+        if fabric_seal::kind_of(&bytes).is_some() {
+            return sealing.handle_datagram(now, from, bytes);
+        }
+        let seeks = Header::parse(&bytes).ok().filter(|header| header.kind == Kind::Link && from.carrier != UDP);
+        let Some(header) = seeks else { return };
+        if let Ok(Ok(LinkBody::Seek { fabric })) = header.body(&bytes).map(LinkBody::parse)
+            && fabric == self.config.fabric
+            && let Some(node) = header.source_node().filter(|node| *node != self.node.id())
+        {
+            sealing.sought(now, from, node);
+        }
     }
 
     /// Links up with a UDP peer.
@@ -90,12 +132,7 @@ impl Control {
     /// Links up with a peer on a carrier that stands on a medium, while that is there.
     pub(super) fn open_on_medium(&mut self, carrier: usize, at: Address, lasting: bool) -> Option<LinkId> {
         let (kind, priority, message) = self.media.describe(carrier)?;
-        let peer = || match at {
-            Address::Ether(mac) => Some(Peer::Ether(mac)),
-            Address::Line => Some(Peer::Line),
-            _ => None,
-        };
-        let peers = self.lanes.mailboxes.iter().map(|_| peer()).collect::<Option<Vec<Peer>>>()?;
+        let peers = self.lanes.mailboxes.iter().map(|_| peer_at(at)).collect::<Option<Vec<Peer>>>()?;
         let channel = self.wires.channel(carrier)?;
         let address = self.media.address(carrier, at);
         let mut wire = Wires::new_wire(carrier, channel, address);
@@ -111,10 +148,14 @@ impl Control {
                 self.open_on_medium(carrier, at, true);
             }
         }
-        for (carrier, channel) in self.media.take_seeks() {
+        for (carrier, seek) in self.media.take_seeks() {
             let bytes = self.node.seek();
+            let command = match seek {
+                Seek::All(channel) => Command::Send { carrier, channel, bytes },
+                Seek::At(to) => Command::SendTo { carrier, to, bytes },
+            };
             if let Some(mailbox) = self.lanes.mailboxes.first() {
-                mailbox.give(Command::Send { carrier, channel, bytes });
+                mailbox.give(command);
             }
         }
     }
@@ -150,5 +191,15 @@ impl Control {
             // At a line there is one peer, and always the same end.
             from => self.open_on_medium(carrier, from, from == Address::Line),
         }
+    }
+}
+
+/// What a carrier is to hold of a peer there.
+fn peer_at(at: Address) -> Option<Peer> {
+    match at {
+        Address::Udp(address) => Some(Peer::Address(address)),
+        Address::Ether(mac) => Some(Peer::Ether(mac)),
+        Address::Line => Some(Peer::Line),
+        _ => None,
     }
 }

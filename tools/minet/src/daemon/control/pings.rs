@@ -5,8 +5,10 @@ use crate::control::PingReport;
 use mio::{Poll, Token};
 use std::time::{Duration, Instant};
 
-/// How long `minet ping` waits for one answer.
-const PING_PATIENCE: Duration = Duration::from_secs(1);
+/// How long `minet ping` waits for one answer, unless it says otherwise.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest it may wait.
+const MOST: Duration = Duration::from_secs(60);
 
 /// Somebody who waits for an answer to a ping.
 pub(super) struct Asking {
@@ -17,7 +19,7 @@ pub(super) struct Asking {
 
 impl Control {
     /// Asks a member to answer; `client` is told when it did, or that it did not.
-    pub(super) fn ping(&mut self, client: Token, text: &str, size: usize, poll: &Poll) {
+    pub(super) fn ping(&mut self, client: Token, text: &str, size: usize, timeout_ms: Option<u64>, poll: &Poll) {
         let wanted: Option<u32> = text.parse().ok();
         let member = self.node.members().find(|r| &*r.name == text || wanted == Some(r.node.get()));
         let Some((node, name)) = member.map(|r| (r.node, r.name.to_string())) else {
@@ -26,7 +28,7 @@ impl Control {
         };
         match self.node.ping(self.clock.now(), node, size.min(1024)) {
             Some(token) => {
-                let until = Instant::now() + PING_PATIENCE;
+                let until = Instant::now() + timeout_ms.map_or(PATIENCE, Duration::from_millis).min(MOST);
                 self.pings.insert(token, Asking { client, name, until });
                 self.take_events(poll);
             }

@@ -21,6 +21,13 @@ impl Control {
 
     /// Does what the I/O processors want.
     pub(super) fn serve_iops(&mut self, poll: &Poll) {
+        self.serve_tasks(poll);
+        while self.iops.hot_swap(self.time(), &self.config, (poll.registry(), Tokens::IOPS)) {
+            self.serve_tasks(poll);
+        }
+    }
+
+    fn serve_tasks(&mut self, poll: &Poll) {
         while let Some(task) = self.iops.poll(self.time(), &self.config, poll.registry()) {
             match task {
                 Task::Leave(link) => self.node.close_link(self.clock.now(), link, Reason::CarrierLost),
@@ -67,6 +74,9 @@ impl Control {
 
     /// Inserts one; how all are then, or why it was not.
     pub(super) fn add_iop(&mut self, iop: Iop, poll: &Poll) -> Result<IopsReport, String> {
+        if self.config.seccomp {
+            return Err("this node may start no programs: say `seccomp = false` in its configuration".to_owned());
+        }
         if self.node.members().any(|member| member.name == iop.name || member.node == iop.id) {
             return Err(format!("`{}` (id {}) is a member of the fabric already", iop.name, iop.id));
         }

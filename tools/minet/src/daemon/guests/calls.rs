@@ -5,12 +5,12 @@ use super::{
     told::{head, slot},
 };
 use messenger::protocol::{
-    Call, Contents, Done, Envelope, Finished, Life, Member, Numbers, PortSpec, Request, Sent, Take, Ticket, To, Told,
-    Wants, Watch,
+    Call, Contents, Done, Envelope, Finished, Head, Life, MANY, Member, Numbers, PortSpec, Request, Sent, SentMany,
+    TOGETHER, Take, Taken, Ticket, To, Told, Wants, Watch, pick,
 };
 use messenger_core::{
-    Answer, Choice, Code, Control, HoldId, Message, Mode, Name, NameError, Node, NodeId, PathSpec, Pattern, Payload,
-    PortId, Quality, Received, Status, Target, Time,
+    Answer, Choice, Code, Control, HoldId, Message, Mode, Name, NameError, Node, NodeId, PathId, PathSpec, Pattern,
+    Payload, PortId, Quality, Received, Status, Target, Time,
     wire::{Agent, Record, Scope},
 };
 use std::{net::IpAddr, time::Duration};
@@ -28,19 +28,22 @@ const ASKS: usize = 65_536;
 /// The most an area of a guest's port may hold, in bytes.
 const ROOM: u32 = 64 << 20;
 
-type Carried = Result<(Done, Vec<u8>), Status>;
+type Carried = Result<(Done, Payload), Status>;
 
 impl Guests {
     /// Carries out a call and answers it.
     pub(super) fn call(&mut self, number: usize, call: Call, payload: Payload, node: &mut Node, now: Time) {
         self.counts.calls += 1;
+        if let Request::Give { at } = call.request {
+            return self.take_place(number, at, node, now);
+        }
         let asked = call.number;
         let watches = matches!(call.request, Request::Watch { .. });
         match self.carry_out(number, call.request, payload, node, now) {
             Ok((done, payload)) => self.tell(number, &Told::Done { number: asked, done }, &payload, node, now),
             Err(status) => {
                 self.counts.refused += 1;
-                self.tell(number, &Told::Refused { number: asked, status }, &[], node, now);
+                self.tell(number, &Told::Refused { number: asked, status }, &Payload::EMPTY, node, now);
             }
         }
         if watches {
@@ -69,6 +72,10 @@ impl Guests {
             }
             Request::Send(envelope) => self.send(number, envelope, payload, node, now)?,
             Request::Receive { port, take } => return self.receive(number, port, take, node, now),
+            Request::SendMany { envelope, lengths } => {
+                self.send_many(number, envelope, &lengths, &payload, node, now)?
+            }
+            Request::ReceiveMany { port, take, most } => return self.receive_many(number, port, take, most, node, now),
             Request::Release { port, hold } => {
                 self.own(number, port)?;
                 node.exchange_mut().release_held(now, port, HoldId::from_u64(hold))?;
@@ -94,11 +101,6 @@ impl Guests {
                 let port = node.exchange().port(port).ok_or(Status::new(Code::BadHandle))?;
                 let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
                 Done::Contents(Contents { waiting: count(port.depth().iter().sum()), held: count(port.held()) })
-            }
-            Request::Find { node: wanted } => {
-                let found = member(node, &wanted)?;
-                let name = node.member(found).map(|record| record.name.to_string()).unwrap_or(wanted);
-                Done::Node { node: found, name }
             }
             Request::OpenPath(spec) => self.open_path(number, spec, node, now)?,
             Request::Path { path, command } => self.command_path(number, path, command, node, now)?,
@@ -130,8 +132,11 @@ impl Guests {
                 self.unique += u64::from(count);
                 Done::Numbers(Numbers { node: node.id(), life: node.incarnation().get(), first, count })
             }
+            Request::Arena => self.share(number)?,
+            // It is not answered, and was carried out before.
+            Request::Give { .. } => Done::Nothing,
         };
-        Ok((done, Vec::new()))
+        Ok((done, Payload::EMPTY))
     }
 
     /// Refuses what is not the guest's.
@@ -188,28 +193,75 @@ impl Guests {
         now: Time,
     ) -> Result<Done, Status> {
         let message = self.message(number, &envelope, payload)?;
-        // A path that lasts was made before; any other lasts for this send.
-        let sent = match &envelope.to {
-            To::Path(path) => {
-                let guest = self.guests.get(&number).ok_or(Status::new(Code::NotOpen))?;
-                let path = *guest.paths.get(&path.0).ok_or(Status::new(Code::BadHandle))?;
-                let begins = node.exchange().path(path).map(|path| path.spec().from);
-                if envelope.from != PortId::NODE && begins != Some(envelope.from) {
-                    return Err(Status::new(Code::Invalid));
+        let (path, lasts) = self.path_for(number, envelope, node, now)?;
+        let exchange = node.exchange_mut();
+        let sent = exchange.send(now, path, &message);
+        if !lasts {
+            // It closes when the ticket is settled; at once when there is none.
+            exchange.finish_path(now, path)?;
+        }
+        Ok(Done::Sent(self.sent(number, sent?)))
+    }
+
+    /// The path that a message goes on, and whether it lasts: one that lasts was made before, any other is made now.
+    fn path_for(
+        &self,
+        number: usize,
+        envelope: Envelope,
+        node: &mut Node,
+        now: Time,
+    ) -> Result<(PathId, bool), Status> {
+        if let To::Path(path) = envelope.to {
+            let guest = self.guests.get(&number).ok_or(Status::new(Code::NotOpen))?;
+            let path = *guest.paths.get(&path.0).ok_or(Status::new(Code::BadHandle))?;
+            let begins = node.exchange().path(path).map(|path| path.spec().from);
+            if envelope.from != PortId::NODE && begins != Some(envelope.from) {
+                return Err(Status::new(Code::Invalid));
+            }
+            return Ok((path, true));
+        }
+        let (to, choice) = target(envelope.to, node)?;
+        let spec = PathSpec { from: envelope.from, choice, ..PathSpec::to(to) };
+        Ok((node.exchange_mut().open_path(now, spec)?, false))
+    }
+
+    fn send_many(
+        &mut self,
+        number: usize,
+        envelope: Envelope,
+        lengths: &[u32],
+        payload: &Payload,
+        node: &mut Node,
+        now: Time,
+    ) -> Result<Done, Status> {
+        let bytes: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+        if lengths.len() > MANY || bytes != payload.len() as u64 {
+            return Err(Status::with(Code::Invalid, MANY));
+        }
+        let mut message = self.message(number, &envelope, Payload::EMPTY)?;
+        let waits = envelope.wants != Wants::Nothing;
+        let (path, lasts) = self.path_for(number, envelope, node, now)?;
+        let (mut many, mut at) = (SentMany { sent: Vec::with_capacity(lengths.len()), refused: Status::GOOD }, 0);
+        for length in lengths {
+            let end = at + *length as usize;
+            // One that waits long keeps no others' memory.
+            let alone = lengths.len() == 1;
+            message.payload = if alone { payload.clone() } else { payload.slice(at..end).to_vec().into() };
+            at = end;
+            let full = waits && self.guests.get(&number).is_none_or(|guest| guest.tickets.len() >= TICKETS);
+            let room = if full { Err(Status::with(Code::Exhausted, TICKETS)) } else { Ok(()) };
+            match room.and_then(|()| node.exchange_mut().send(now, path, &message)) {
+                Ok(sent) => many.sent.push(self.sent(number, sent)),
+                Err(refused) => {
+                    many.refused = refused;
+                    break;
                 }
-                node.exchange_mut().send(now, path, &message)?
             }
-            _ => {
-                let (to, choice) = target(envelope.to, node)?;
-                let exchange = node.exchange_mut();
-                let path = exchange.open_path(now, PathSpec { from: envelope.from, choice, ..PathSpec::to(to) })?;
-                let sent = exchange.send(now, path, &message);
-                // It closes when the ticket is settled; at once when there is none.
-                exchange.finish_path(now, path)?;
-                sent?
-            }
-        };
-        Ok(self.sent(number, sent))
+        }
+        if !lasts {
+            node.exchange_mut().finish_path(now, path)?;
+        }
+        Ok(Done::SentMany(many))
     }
 
     fn resend(
@@ -229,7 +281,7 @@ impl Guests {
         outcome.path = exchange.open_path(now, PathSpec { from: envelope.from, choice, ..PathSpec::to(to) })?;
         let sent = exchange.resend(now, &outcome, &message);
         exchange.finish_path(now, outcome.path)?;
-        Ok(self.sent(number, sent?))
+        Ok(Done::Sent(self.sent(number, sent?)))
     }
 
     /// What a guest wants to be sent, if it may.
@@ -260,26 +312,70 @@ impl Guests {
         })
     }
 
-    fn sent(&mut self, number: usize, sent: messenger_core::Sent) -> Done {
+    fn sent(&mut self, number: usize, sent: messenger_core::Sent) -> Sent {
         if let Some(guest) = self.guests.get_mut(&number) {
             guest.tickets.extend(sent.ticket.map(|ticket| (ticket.to_u64(), ticket)));
         }
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let ticket = sent.ticket.map(|ticket| Ticket(ticket.to_u64()));
-        Done::Sent(Sent { ticket, targets: count(sent.targets), taken: count(sent.taken) })
+        Sent { ticket, targets: count(sent.targets), taken: count(sent.taken) }
     }
 
     fn receive(&mut self, number: usize, port: PortId, take: Take, node: &mut Node, now: Time) -> Carried {
         self.own(number, port)?;
+        let taken = self.take(number, port, take, node, now)?;
+        let more = has_more(node, port);
+        let Some((head, hold, payload)) = taken else { return Ok((Done::Empty { more }, Payload::EMPTY)) };
+        Ok((Done::Message { head, hold, more }, payload))
+    }
+
+    fn receive_many(
+        &mut self,
+        number: usize,
+        port: PortId,
+        take: Take,
+        most: u32,
+        node: &mut Node,
+        now: Time,
+    ) -> Carried {
+        self.own(number, port)?;
+        let (mut all, mut payloads, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while all.len() < (most as usize).min(MANY)
+            && bytes < TOGETHER
+            && let Some((head, hold, payload)) = self.take(number, port, take, node, now)?
+        {
+            bytes += payload.len();
+            all.push(Taken { head, hold, length: u32::try_from(payload.len()).unwrap_or(u32::MAX) });
+            payloads.push(payload);
+        }
+        let more = has_more(node, port);
+        if all.is_empty() {
+            return Ok((Done::Empty { more }, Payload::EMPTY));
+        }
+        let payload = match payloads.pop() {
+            // One alone may be large: it goes its own way.
+            Some(only) if payloads.is_empty() => only,
+            last => Payload::gather(payloads.into_iter().chain(last)),
+        };
+        Ok((Done::Messages { all, more }, payload))
+    }
+
+    /// Takes one message of a port for its guest.
+    fn take(
+        &mut self,
+        number: usize,
+        port: PortId,
+        take: Take,
+        node: &mut Node,
+        now: Time,
+    ) -> Result<Option<(Head, Option<u64>, Payload)>, Status> {
         let wanted = |message: &Received| take.wants(message.tag);
         let exchange = node.exchange_mut();
-        let (message, hold) = match take.held {
+        let taken = match take.held {
             true => exchange.receive_held(now, port, wanted)?.map(|(message, hold)| (message, Some(hold.to_u64()))),
             false => exchange.receive(now, port, wanted)?.map(|message| (message, None)),
-        }
-        .unzip();
-        let more = exchange.port(port).is_some_and(|port| port.depth() != [0; 4]);
-        let Some(message) = message else { return Ok((Done::Empty { more }, Vec::new())) };
+        };
+        let Some((message, hold)) = taken else { return Ok(None) };
         let guest = self.guests.get_mut(&number);
         let ask = guest.zip(message.ask).map(|(guest, ask)| {
             guest.next_ask += 1;
@@ -289,8 +385,7 @@ impl Guests {
             }
             guest.next_ask
         });
-        let done = Done::Message { head: head(node, &message, ask), hold: hold.flatten(), more };
-        Ok((done, message.payload.to_vec()))
+        Ok(Some((head(node, &message, ask), hold, message.payload)))
     }
 
     fn respond(&mut self, number: usize, ask: u64, answer: Answer, node: &mut Node, now: Time) -> Result<Done, Status> {
@@ -327,6 +422,11 @@ impl Guests {
         self.watchers.insert(watch, number);
         Ok(Done::Watch(Watch(watch)))
     }
+}
+
+/// A port has messages that wait.
+fn has_more(node: &Node, port: PortId) -> bool {
+    node.exchange().port(port).is_some_and(|port| port.depth() != [0; 4])
 }
 
 fn name(text: &str) -> Result<Name, Status> {
@@ -382,15 +482,7 @@ pub(super) fn target(to: To, node: &Node) -> Result<(Target, Choice), Status> {
 
 /// A member by its name, or else by its number.
 fn member(node: &Node, text: &str) -> Result<NodeId, Status> {
-    let all = || node.members().map(|record| (&*record.name, record.node));
-    pick(all, text).ok_or(Status::new(Code::NotFound))
-}
-
-/// Who is meant by a text: a name goes before a number.
-fn pick<'a, I: Iterator<Item = (&'a str, NodeId)>>(all: impl Fn() -> I, text: &str) -> Option<NodeId> {
-    let named = all().find(|(name, _)| *name == text);
-    let numbered = || text.parse().ok().and_then(|number: u32| all().find(|(_, node)| node.get() == number));
-    named.or_else(numbered).map(|(_, node)| node)
+    pick(node.members().map(|record| (&*record.name, record.node)), text).ok_or(Status::new(Code::NotFound))
 }
 
 /// All members: this node, then those that can be reached and those that could be before, by number.
@@ -406,18 +498,4 @@ fn members(node: &Node) -> Vec<Member> {
     let mut all: Vec<Member> = up.chain(node.departed().map(|record| member(record, false))).collect();
     all.sort_by_key(|member| (member.node != node.id(), member.node));
     all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A node may be called like the number of another one.
-    #[test]
-    fn a_name_goes_before_a_number() {
-        let node = |n| NodeId::new(n).unwrap();
-        let all = || [("a", node(7)), ("7", node(8)), ("9", node(9))].into_iter();
-        let found = ["a", "7", "8", "9", "07", "b", ""].map(|text| pick(all, text).map(NodeId::get));
-        assert_eq!(found, [Some(7), Some(8), Some(8), Some(9), Some(7), None, None]);
-    }
 }

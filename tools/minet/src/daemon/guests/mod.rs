@@ -6,20 +6,26 @@
 //! One guest harms no other: its turns are short, what waits for it is bounded, and one that does not read or sends what is no
 //! call is told why and ended. When it ends, however that comes, what it had is given back: its ports by their life rules.
 
+mod arena;
 mod calls;
 mod guest;
 mod paths;
 mod told;
 
-use crate::socket::{Socket, may_ask};
+use crate::{
+    seldom::Seldom,
+    socket::{Socket, may_ask},
+};
+use arena::Arena;
 use guest::{Came, Guest};
-use messenger::protocol::Told;
-use messenger_core::{Answer, Code, Node, PortId, Received, Status, Time};
+use messenger::protocol::{Done, FrameError, Told};
+use messenger_core::{Answer, Code, Node, Payload, PortId, Received, Status, Time};
 use mio::{Interest, Registry, Token};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io,
     path::Path,
+    sync::PoisonError,
     time::{Duration, Instant},
 };
 
@@ -61,7 +67,16 @@ pub(super) struct Guests {
     told: BTreeSet<usize>,
     /// When to look at the door again after an error.
     accept_again: Option<Instant>,
+    /// Payloads that guests lent and nobody uses any more.
+    returned: arena::Returned,
+    /// For what is read.
+    chunk: Box<[u8]>,
     counts: Counts,
+    /// The log tells of these now and then only: whoever knocks could fill it.
+    full: Seldom,
+    strangers: Seldom,
+    trouble: Seldom,
+    ended: Seldom,
 }
 
 /// What guests did.
@@ -97,7 +112,13 @@ impl Guests {
             asked: VecDeque::new(),
             told: BTreeSet::new(),
             accept_again: None,
+            returned: arena::Returned::default(),
+            chunk: vec![0; guest::CHUNK].into(),
             counts: Counts::default(),
+            full: Seldom::default(),
+            strangers: Seldom::default(),
+            trouble: Seldom::default(),
+            ended: Seldom::default(),
         })
     }
 
@@ -107,7 +128,7 @@ impl Guests {
     }
 
     /// What they did, for `minet stats`.
-    pub(super) fn counts(&self) -> [(&'static str, u64); 8] {
+    pub(super) fn counts(&self) -> [(&'static str, u64); 9] {
         let Counts { calls, refused, turned_away, malformed, slow, silent } = self.counts;
         [
             ("guests", self.guests.len() as u64),
@@ -118,6 +139,7 @@ impl Guests {
             ("guests-slow", slow),
             ("guests-silent", silent),
             ("guest-ports-lasting", self.lasting.len() as u64),
+            ("guest-arenas", self.arenas() as u64),
         ]
     }
 
@@ -190,20 +212,20 @@ impl Guests {
                 Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => continue,
                 Err(e) => {
                     // No descriptors, perhaps: the door is not told again of who waits, so it looks by itself.
-                    log::warn!("guests: nobody is let in for now: {e}");
+                    self.trouble.warn(|| format!("guests: nobody is let in for now: {e}"));
                     self.accept_again = Some(Instant::now() + ACCEPT_AGAIN);
                     return;
                 }
             };
             if self.guests.len() >= GUESTS {
-                log::warn!("guests: there are {GUESTS}, one was turned away");
+                self.full.warn(|| format!("guests: there are {GUESTS}, one was turned away"));
                 self.counts.turned_away += 1;
                 let bye = Told::Bye { why: format!("there are {GUESTS} guests already") };
                 Guest::new(stream).end(&bye, Instant::now());
                 continue;
             }
             if let Err(why) = may_ask(&stream) {
-                log::warn!("guests: {why}");
+                self.strangers.warn(|| format!("guests: {why}"));
                 self.counts.turned_away += 1;
                 Guest::new(stream).end(&Told::Bye { why }, Instant::now());
                 continue;
@@ -220,11 +242,11 @@ impl Guests {
     fn serve(&mut self, number: usize, node: &mut Node, now: Time) {
         for _ in 0..TURN {
             let Some(guest) = self.guests.get_mut(&number) else { return };
-            match guest.take() {
+            match guest.take(&mut self.chunk) {
                 Came::Call(call, payload) => self.call(number, call, payload, node, now),
                 Came::Greeting => {
                     let told = Told::Welcome { node: node.id(), node_name: node.name().to_string() };
-                    self.tell(number, &told, &[], node, now);
+                    self.tell(number, &told, &Payload::EMPTY, node, now);
                 }
                 Came::Part => {}
                 Came::Nothing => return,
@@ -246,7 +268,7 @@ impl Guests {
         if self.guests.get(&number).is_none_or(|guest| guest.ending.is_some()) {
             return;
         }
-        log::warn!("guest {} is ended: {why}", number - self.first);
+        self.ended.warn(|| format!("guest {} is ended: {why}", number - self.first));
         self.give_back(number, node, now);
         if let Some(guest) = self.guests.get_mut(&number) {
             guest.end(&Told::Bye { why: why.to_owned() }, Instant::now() + LINGER);
@@ -257,6 +279,9 @@ impl Guests {
     /// its paths and its ports.
     fn give_back(&mut self, number: usize, node: &mut Node, now: Time) {
         let Some(guest) = self.guests.get_mut(&number) else { return };
+        if let Some(arena) = guest.arena.take() {
+            arena.keep_all();
+        }
         let exchange = node.exchange_mut();
         // Each may be gone by itself meanwhile, which is as good.
         for ask in std::mem::take(&mut guest.asks).into_values() {
@@ -276,6 +301,46 @@ impl Guests {
         for port in std::mem::take(&mut guest.ports) {
             self.receivers.remove(&port);
             let _ = exchange.detach(now, port);
+        }
+    }
+
+    /// Guests that share memory.
+    fn arenas(&self) -> usize {
+        self.guests.values().filter(|guest| guest.arena.is_some()).count()
+    }
+
+    /// Shares memory with a guest.
+    fn share(&mut self, number: usize) -> Result<Done, Status> {
+        let full = Status::with(Code::Exhausted, arena::ARENAS);
+        if self.arenas() >= arena::ARENAS {
+            return Err(full);
+        }
+        let guest = self.guests.get_mut(&number).filter(|guest| guest.arena.is_none()).ok_or(Code::Exists)?;
+        let (arena, descriptors) = Arena::new(number, self.returned.clone()).map_err(|error| {
+            log::warn!("guests: no memory is shared: {error}");
+            full
+        })?;
+        (guest.arena, guest.descriptors) = (Some(arena), Some(descriptors));
+        Ok(Done::Arena)
+    }
+
+    /// A guest gives a place back.
+    fn take_place(&mut self, number: usize, at: u32, node: &mut Node, now: Time) {
+        let arena = self.guests.get_mut(&number).and_then(|guest| guest.arena.as_mut());
+        if !arena.is_some_and(|arena| arena.give(at)) {
+            self.counts.malformed += 1;
+            self.end(number, &FrameError::Place.to_string(), node, now);
+        }
+    }
+
+    /// Takes note of what guests lent and nobody uses any more.
+    fn take_back(&mut self) {
+        let returned = std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner));
+        for (number, lent) in returned {
+            let arena = self.guests.get_mut(&number).and_then(|guest| guest.arena.as_mut());
+            if arena.is_some_and(|arena| arena.take_back(lent)) {
+                self.told.insert(number);
+            }
         }
     }
 

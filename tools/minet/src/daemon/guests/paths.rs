@@ -1,10 +1,7 @@
 //! Guests' paths that last.
 
 use super::{Guests, calls::target};
-use messenger::{
-    Choice,
-    protocol::{Done, Path, PathCommand, PathInfo, PathSpec, To},
-};
+use messenger::protocol::{Done, Path, PathCommand, PathInfo, PathSpec, To};
 use messenger_core::{Code, Node, PortId, Status, Time};
 
 /// Paths of one guest.
@@ -29,7 +26,7 @@ impl Guests {
         // Of a name or a pattern the guest says who gets a message; everything else means all.
         let names = matches!(to, To::Name(_) | To::Pattern(_));
         let (to, all) = target(to, node)?;
-        let choice = if names { core_choice(choice) } else { all };
+        let choice = if names { choice } else { all };
         // One that is refused may be told closed: its number is not used again.
         self.numbers += 1;
         let context = self.numbers;
@@ -73,15 +70,5 @@ impl Guests {
             }
         }
         Ok(Done::Nothing)
-    }
-}
-
-fn core_choice(choice: Choice) -> messenger_core::Choice {
-    match choice {
-        Choice::First => messenger_core::Choice::First,
-        Choice::RoundRobin => messenger_core::Choice::RoundRobin,
-        Choice::LocalRoundRobin => messenger_core::Choice::LocalRoundRobin,
-        Choice::LocalBest => messenger_core::Choice::LocalBest,
-        Choice::All => messenger_core::Choice::All,
     }
 }

@@ -5,7 +5,9 @@ use mio::{Events, Poll};
 use std::{path::PathBuf, thread};
 use tempfile::TempDir;
 
+mod hostile;
 mod paths;
+mod shared;
 mod waits;
 mod ways;
 

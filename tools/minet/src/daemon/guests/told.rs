@@ -2,7 +2,7 @@
 
 use super::{Guests, guest::Guest};
 use messenger::protocol::{self, Head, Origin, Path, Slot, Ticket, Told, Watch};
-use messenger_core::{Delivery, Node, NodeId, Outcome, PortId, Received, Status, Time};
+use messenger_core::{Delivery, Node, NodeId, Outcome, Payload, PortId, Received, Status, Time};
 use std::time::Instant;
 
 /// Tickets of one guest that ended without all receipts and may be sent again.
@@ -16,15 +16,17 @@ impl Guests {
         while let Some(delivery) = node.exchange_mut().poll_deliver() {
             self.hand_on(delivery, node, now);
         }
+        self.take_back();
         for number in std::mem::take(&mut self.told) {
             if let Some(guest) = self.guests.get_mut(&number) {
+                guest.give_places(Instant::now());
                 guest.flush(Instant::now());
             }
         }
     }
 
     /// Tells one guest something; one that let too much wait is ended.
-    pub(super) fn tell(&mut self, number: usize, told: &Told, payload: &[u8], node: &mut Node, now: Time) {
+    pub(super) fn tell(&mut self, number: usize, told: &Told, payload: &Payload, node: &mut Node, now: Time) {
         let Some(guest) = self.guests.get_mut(&number) else { return };
         self.told.insert(number);
         if !guest.push(told, payload, Instant::now()) {
@@ -48,7 +50,7 @@ impl Guests {
             }
             Delivery::Response { ticket, slot, context, message } => {
                 let told = Told::Answer { ticket: Ticket(ticket.to_u64()), slot, head: head(node, &message, None) };
-                (usize::try_from(context).ok(), told, Some(message.payload.to_vec()))
+                (usize::try_from(context).ok(), told, Some(message.payload))
             }
             Delivery::Settled(outcome) => {
                 let number = usize::try_from(outcome.context).ok();

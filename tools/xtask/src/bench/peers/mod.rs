@@ -53,7 +53,7 @@ const METRICS: &[Metric] = &[Metric::Tcp, Metric::Sparse, Metric::Flood, Metric:
 pub fn subjects() -> (Vec<Subject>, Vec<Missing>) {
     let (mut there, mut missing) = (Vec::new(), Vec::new());
     for peer in &PEERS {
-        match packages::ensure_stopped(peer.needs) {
+        match packages::ensure(peer.needs) {
             Ok(()) => there.push(Subject::new(Way::Peer(peer.name), METRICS, peer.stand)),
             Err(error) => {
                 eprintln!("{}: {error}", peer.name);

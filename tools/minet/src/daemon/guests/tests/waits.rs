@@ -321,3 +321,32 @@ fn a_future_that_is_dropped_loses_no_message() {
     });
     assert_eq!(house.node.exchange().ports().count(), 0);
 }
+
+/// A table has what is there, and a counter that rises with each change: who waits for more than it read is told when something comes or
+/// goes, and not before.
+///
+/// Rows: LD-5.
+#[test]
+fn a_table_of_devices_tells_that_it_changed() {
+    let mut house = House::new();
+    house.serve(|path| {
+        let (a, b) = (Guest::join_at(&path).unwrap(), Guest::join_at(&path).unwrap());
+        let disk = |n: u32| PortSpec { kind: Some("disk".into()), ..PortSpec::named(format!("disk/{n}")) };
+        b.open(&disk(0)).unwrap();
+        let mut table = messenger::Devices::open(&a, "disk/* kind=disk").unwrap();
+        let names = |table: &messenger::Devices| table.iter().map(|disk| disk.name.clone()).collect::<Vec<_>>();
+        assert_eq!((names(&table), table.changes()), (vec!["disk/0".to_owned()], 1));
+        b.open(&PortSpec::named("disk/none")).unwrap();
+        assert!(!table.wait(table.changes(), Some(Duration::from_millis(20))).unwrap(), "it is no disk");
+        let read = table.changes();
+        let waits = thread::spawn(move || (table.wait(read, None), table));
+        let port = b.open(&disk(1)).unwrap();
+        let (told, mut table) = waits.join().unwrap();
+        assert!(told.unwrap());
+        assert_eq!((names(&table).len(), table.changes()), (2, 2));
+        assert!(table.wait(0, Some(Duration::ZERO)).unwrap(), "that was before");
+        b.close(port).unwrap();
+        assert!(table.wait(2, Some(SOON)).unwrap());
+        assert_eq!((names(&table), table.changes()), (vec!["disk/0".to_owned()], 3));
+    });
+}

@@ -141,7 +141,7 @@ fn a_handle_is_shared_by_many_threads() {
     });
 }
 
-trait Tag {
+pub(super) trait Tag {
     fn tag(&self) -> u32;
 }
 
