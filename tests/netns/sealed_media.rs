@@ -30,6 +30,8 @@ fn answers(nodes: &[Node], what: &str) -> Result<()> {
 }
 
 /// They find each other by a word in clear text; what follows is sealed, also after a restart and after the interface was down.
+///
+/// PROTOCOL 6.19.
 #[test]
 fn an_ethernet_is_sealed() -> Result<()> {
     let rig = Rig::new()?;
@@ -70,6 +72,8 @@ fn an_ethernet_is_sealed() -> Result<()> {
 }
 
 /// Found, used, unplugged and plugged in again, sealed.
+///
+/// PROTOCOL 6.19.
 #[test]
 fn a_serial_line_is_sealed_where_asked() -> Result<()> {
     let rig = Rig::new()?;
@@ -92,6 +96,8 @@ fn a_serial_line_is_sealed_where_asked() -> Result<()> {
 }
 
 /// Who is not on the list, has the right key and another number or name, or speaks in clear text, does not get a link.
+///
+/// PROTOCOL 6.19.
 #[test]
 fn strangers_on_a_sealed_ethernet_are_not_let_in() -> Result<()> {
     // Not listed: `a` knows nobody of that key.
