@@ -136,10 +136,11 @@ fn system_calls_are_restricted() -> Result<()> {
 #[test]
 fn a_daemon_may_be_another_user() -> Result<()> {
     let net = Net::new()?;
-    fs::set_permissions(net.dir(), Permissions::from_mode(0o755)).unwrap();
-    let home = net.dir().join("home");
-    fs::create_dir(&home).unwrap();
-    chown(&home, Some(65534), Some(65534)).unwrap();
+    // The net's own directory is closed to others.
+    let open = tempfile::tempdir().unwrap();
+    let home = open.path();
+    fs::set_permissions(home, Permissions::from_mode(0o755)).unwrap();
+    chown(home, Some(65534), Some(65534)).unwrap();
     let config = |name, id| {
         let mut config = Config::new(name, id).run_dir(home.join("run"));
         config.extra = format!("user = {NOBODY:?}");

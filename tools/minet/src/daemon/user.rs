@@ -6,8 +6,8 @@
 use rustix::{
     process::{Gid, Uid},
     thread::{
-        CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_keep_capabilities, set_thread_groups,
-        set_thread_res_gid, set_thread_res_uid,
+        CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set, set_capabilities,
+        set_keep_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
     },
 };
 use std::{fs, io};
@@ -34,6 +34,11 @@ pub(super) fn become_user(wanted: &str) -> io::Result<()> {
     let user = find(wanted, &read("/etc/passwd"), &read("/etc/group"));
     let user = user.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no user `{wanted}`")))?;
     let had = capabilities(None)?;
+    if had.effective.contains(CapabilitySet::SETPCAP) {
+        for one in had.permitted.difference(FOR_SET_UP).iter() {
+            remove_capability_from_bounding_set(one)?;
+        }
+    }
     set_keep_capabilities(true)?;
     let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
     set_thread_groups(&groups)?;

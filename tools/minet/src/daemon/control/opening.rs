@@ -107,7 +107,9 @@ impl Control {
         if fabric_seal::kind_of(&bytes).is_some() {
             return sealing.handle_datagram(now, from, bytes);
         }
-        let seeks = Header::parse(&bytes).ok().filter(|header| header.kind == Kind::Link && from.carrier != UDP);
+        let seeks = Header::parse(&bytes)
+            .ok()
+            .filter(|header| header.kind == Kind::Link && !matches!(from.at, Address::Udp(_)));
         let Some(header) = seeks else { return };
         if let Ok(Ok(LinkBody::Seek { fabric })) = header.body(&bytes).map(LinkBody::parse)
             && fabric == self.config.fabric
