@@ -117,6 +117,43 @@ fn a_dump_lists_a_stuck_ticket() -> Result<()> {
     Ok(())
 }
 
+/// Every object of a dump is there once and has one parent that is there: a path its port or the node, a ticket its path, a slot its
+/// ticket.
+///
+/// Rows: OH-1.
+#[test]
+fn every_object_of_a_dump_has_its_parent() -> Result<()> {
+    let net = Net::new()?;
+    let nodes = mesh(&net, 2)?;
+    let [a, b] = &nodes[..] else { panic!() };
+    let _silent = receiver(b, a, "box", &[])?;
+    let _own = receiver(a, b, "own", &[])?;
+    let _calls = [(); 3].map(|()| Process::spawn(a.command(&["call", "--to", "box", "--timeout", "60", "?"])).unwrap());
+    let dump = eventually(SOON, "three tickets", || {
+        let dump = a.ask(&["dump"])?;
+        Ok((dump["tickets"].as_array().unwrap().len() == 3).then_some(dump))
+    })?;
+    let list = |name: &str| dump[name].as_array().unwrap().clone();
+    let ids = |name: &str| {
+        let all: Vec<String> = list(name).iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+        let once: std::collections::BTreeSet<String> = all.iter().cloned().collect();
+        assert_eq!(once.len(), all.len(), "{name}: each is reached once");
+        once
+    };
+    let (ports, paths, tickets) = (ids("ports"), ids("paths"), ids("tickets"));
+    assert_eq!((paths.len(), tickets.len()), (3, 3));
+    assert!(list("ports").iter().any(|port| port["name"] == "own"), "{dump}");
+    for path in list("paths") {
+        let from = path["from"].as_str().unwrap();
+        assert!(ports.contains(from) || from == "0.0", "{from} of {path} in {ports:?}");
+    }
+    for ticket in list("tickets") {
+        assert!(paths.contains(ticket["path"].as_str().unwrap()), "{ticket}");
+        assert_eq!((ticket["slots"].as_array().unwrap().len(), &ticket["open"]), (1, &1.into()));
+    }
+    Ok(())
+}
+
 /// A number of a row of `minet stats`.
 fn of(stats: &Value, list: &str, key: (&str, &str), field: &str) -> u64 {
     let rows = stats[list].as_array().unwrap();
@@ -131,7 +168,7 @@ fn sum(stats: &Value, list: &str, field: &str) -> u64 {
 /// After a run that is known, each counter has the number that it must; the sum over ports, and over paths, is the node's; another
 /// node reads the same; and they begin anew when told to.
 ///
-/// Rows: ST-2.
+/// Rows: ST-1, ST-2.
 #[test]
 fn counters_are_exact() -> Result<()> {
     let net = Net::new()?;

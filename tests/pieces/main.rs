@@ -4,12 +4,14 @@
 //! callgrind as `pieces --repeat PIECE COUNT` and compares with what is recorded: noise does not touch that. Run as a
 //! test, each piece runs a few times.
 //!
-//! They are here and not in their rooms because a piece is what a lane does: it takes more than one room.
+//! They are here and not in their rooms because a piece is what a lane does: it takes more than one room. Messages are here to show what
+//! a trace costs that is off (row DB-1).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "as a test: it may stop at what it did not expect")]
 
 mod forwarding;
 mod frames;
 mod header;
+mod messages;
 mod ring;
 mod runs;
 mod sys;
@@ -21,7 +23,7 @@ use std::env;
 type Make = fn() -> Box<dyn FnMut()>;
 
 /// Every piece: its name, and its work.
-const PIECES: [(&str, Make); 11] = [
+const PIECES: [(&str, Make); 14] = [
     ("header, emit", header::emit),
     ("header, parse", header::parse),
     ("ring, one record of 64 bytes", ring::one),
@@ -33,6 +35,9 @@ const PIECES: [(&str, Make); 11] = [
     ("inbound, a super-frame", forwarding::inbound_super),
     ("run of 42 parts, cut", runs::cut),
     ("run of 42 parts, decided on and merged", runs::merge),
+    ("message to a port here, nobody looks on", messages::untraced),
+    ("message to a port here, a trace of others is on", messages::filtered),
+    ("message to a port here, traced", messages::traced),
 ];
 
 /// How often a piece runs in a test.

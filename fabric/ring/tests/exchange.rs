@@ -38,6 +38,7 @@ fn records_of_all_sizes_arrive_whole_and_in_order_over_many_rounds() {
     }
 }
 
+/// Rows: MF-2.
 #[test]
 fn full_is_an_answer_and_gives_way_after_release() {
     let (mut producer, mut consumer) = pair(1024);

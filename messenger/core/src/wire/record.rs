@@ -104,7 +104,7 @@ impl Record {
     pub fn emit(&self, out: &mut Vec<u8>) {
         let mut w = Writer(out);
         w.u32(self.node.get()).u32(self.incarnation.get()).u64(self.version);
-        w.u8(u8::from(self.relay) * RELAYS | u8::from(self.leaving) * LEAVES).name(&self.name);
+        w.u8((u8::from(self.relay) * RELAYS) | (u8::from(self.leaving) * LEAVES)).name(&self.name);
         let neighbours = &self.neighbours[..self.neighbours.len().min(usize::from(u16::MAX))];
         w.u16(neighbours.len() as u16);
         for n in neighbours {

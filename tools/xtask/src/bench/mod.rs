@@ -14,6 +14,7 @@ mod floors;
 mod limits;
 pub mod machine;
 mod measure;
+mod messages;
 mod page;
 mod peers;
 mod plot;
@@ -65,7 +66,10 @@ pub struct Args {
     /// Beside what a user would pick instead too, as far as it can be installed
     #[arg(long)]
     peers: bool,
-    /// Write BENCH.md after --quick too
+    /// Messages between processes instead of frames; with --peers, --rounds and --write as above
+    #[arg(long, conflicts_with_all = ["quick", "only", "limits", "json"])]
+    messages: bool,
+    /// Write BENCH.md after --quick or --messages too
     #[arg(long)]
     write: bool,
     /// Every figure and floor as JSON to this file
@@ -107,6 +111,9 @@ impl Subject {
 
 /// Runs it; whether every floor held.
 pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
+    if args.messages {
+        return messages::run(workspace, args.rounds.unwrap_or(3), args.peers, args.write);
+    }
     packages::ensure(&[packages::NETWORK, NEEDS].concat())?;
     clean_leftovers()?;
     let minet = workspace.build_minet(true)?;
