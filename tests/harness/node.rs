@@ -84,7 +84,7 @@ impl Node {
         let own = minet.display().to_string();
         let user = config.user.map(|user| user.to_string());
         let user = user.as_deref().map(|user| ["--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all"]);
-        let words = [&user.as_ref().map_or(&[][..], |user| user)[..], &[&own, "run", "--log", &config.log, "--config"]];
+        let words = [user.as_ref().map_or(&[][..], |user| &user[..]), &[&own, "run", "--log", &config.log, "--config"]];
         let words = words.concat();
         let (program, args) = match user {
             Some(_) => ("setpriv", &words[..]),

@@ -106,7 +106,8 @@ fn strangers_on_a_sealed_ethernet_are_not_let_in() -> Result<()> {
     a.trust = Some(rig.trust(0, &[("b", 2, &rig.keys[0].1, None)]));
     let (a, b) = rig.start((a, b))?;
     logged(&a, "is not let in: ")?;
-    (a.wait_members(1, SOON)?, b.wait_members(1, SOON)?);
+    a.wait_members(1, SOON)?;
+    b.wait_members(1, SOON)?;
     drop((a, b, rig));
     for (name, id) in [("b", 9), ("thief", 2)] {
         let rig = Rig::new()?;

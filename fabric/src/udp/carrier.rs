@@ -7,8 +7,8 @@ use super::{
     source::Own,
 };
 use crate::{
-    Address, Amend, AttachError, BATCH, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, Received, SendError,
-    Slot, View,
+    Address, Amend, AttachError, BATCH, Batch, Carrier, Channel, Counts, Limits, Message, Origin, Peer, Received,
+    SendError, Slot, View,
     bell::Bell,
     sys::{self, Receiver, Sender, Sent},
 };

@@ -79,7 +79,7 @@ fn a_message_leaves_nothing_behind() {
             _ => Message::request(payload),
         };
         exchange.send(Time::ZERO, paths[n as usize % 2], &message).unwrap();
-        let mut settled = n % 3 == 0;
+        let mut settled = n.is_multiple_of(3);
         while let Some(told) = exchange.poll_deliver() {
             match told {
                 Delivery::Message { message, .. } => {

@@ -343,8 +343,8 @@ impl Config {
 
     /// Whether any carrier is sealed.
     pub fn seals_any(&self) -> bool {
-        let media = self.ethers.iter().map(|e| e.sealed).chain(self.serials.iter().map(|s| s.sealed));
-        self.is_sealed() || media.fold(false, |any, sealed| any || sealed)
+        let mut media = self.ethers.iter().map(|e| e.sealed).chain(self.serials.iter().map(|s| s.sealed));
+        self.is_sealed() || media.any(|sealed| sealed)
     }
 
     /// From a file's text and the command line.

@@ -14,9 +14,9 @@ pub use inspect::{
     TraceReport,
 };
 pub use report::{
-    CarrierReport, ConsoleReport, DrainReport, DrainState, EventReport, EventsReport, InterfaceReport, InviteReport, IopReport, IopsReport,
-    LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport, PortsReport, RevokeReport,
-    SegmentReport, SelfReport, StatsReport, StatusReport,
+    CarrierReport, ConsoleReport, DrainReport, DrainState, EventReport, EventsReport, InterfaceReport, InviteReport,
+    IopReport, IopsReport, LinkCount, LinkReport, LinksReport, NodeReport, NodesReport, PingReport, PortReport,
+    PortsReport, RevokeReport, SegmentReport, SelfReport, StatsReport, StatusReport,
 };
 pub use request::{Request, Requests};
 pub(crate) use server::{Asked, Server};

@@ -74,7 +74,7 @@ impl Connection {
             // Whoever called may have gone meanwhile.
             return if socket.is_active() { Turn::Idle } else { Turn::Over };
         }
-        let Ok(moved) = self.to_kernel(socket).and_then(|to| Ok(self.to_stack(socket)? | to)) else {
+        let Ok(moved) = self.give_kernel(socket).and_then(|to| Ok(self.give_stack(socket)? | to)) else {
             socket.abort();
             return Turn::Over;
         };
@@ -85,7 +85,7 @@ impl Connection {
         if moved { Turn::Moved } else { Turn::Idle }
     }
 
-    fn to_kernel(&mut self, socket: &mut Socket<'_>) -> io::Result<bool> {
+    fn give_kernel(&mut self, socket: &mut Socket<'_>) -> io::Result<bool> {
         let mut moved = false;
         while self.writable && socket.can_recv() {
             let mut result = Ok(0);
@@ -116,7 +116,7 @@ impl Connection {
         Ok(moved)
     }
 
-    fn to_stack(&mut self, socket: &mut Socket<'_>) -> io::Result<bool> {
+    fn give_stack(&mut self, socket: &mut Socket<'_>) -> io::Result<bool> {
         let mut moved = false;
         while self.readable && !self.heard_all && socket.can_send() {
             let mut result = Ok(0);

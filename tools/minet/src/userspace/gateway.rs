@@ -212,7 +212,7 @@ impl Gateway {
     /// Ports are used in turn, but those that are in use.
     fn next_port(&mut self) -> u16 {
         loop {
-            self.port = if self.port >= LAST_PORT { FIRST_PORT } else { self.port + 1 };
+            self.port = if self.port == LAST_PORT { FIRST_PORT } else { self.port + 1 };
             let port = self.port;
             let used = self.inet.sockets().iter().any(|(_, socket)| match socket {
                 smoltcp::socket::Socket::Tcp(socket) => socket.local_endpoint().is_some_and(|e| e.port == port),

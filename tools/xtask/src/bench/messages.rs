@@ -197,7 +197,7 @@ fn compile(workspace: &Workspace) -> Result<Vec<(&'static str, PathBuf)>> {
         let mut cc = Command::new("cc");
         cc.args(["-O2", "-o"]).arg(&program).arg(sources.join(source)).args(options).arg("-lpthread");
         let installed = match package {
-            "nats-server" => packages::ensure_stopped(&[("nats-server", package)]),
+            "nats-server" => packages::ensure(&[("nats-server", package)]),
             library => packages::install(&[library]),
         };
         match installed.and_then(|()| run_for(cc, LIMIT)) {
