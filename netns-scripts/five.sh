@@ -24,6 +24,11 @@ mkdir "$run/host1" "$run/host2"
 nodes=(a b c d e)
 pids=()
 
+if ip netns list | grep -q '^mn-'; then
+    echo "there are namespaces called mn-...: another of these scripts runs, or was killed" >&2
+    exit 1
+fi
+
 clean_up() {
     trap - EXIT INT TERM HUP
     [ ${#pids[@]} = 0 ] || { kill "${pids[@]}" && wait "${pids[@]}"; } 2>/dev/null || true

@@ -301,6 +301,8 @@ pub fn clean_up_on_signals() -> Result<()> {
             }
             let _gate = lock_gate();
             netns::remove_all(&format!("{}-", own_name()));
+            // Those that children have started do not end with them.
+            process::end_descendants(&own_name());
             let _alone = lock_root();
             let _ = fs::remove_dir_all(own_dir());
             let _ = fs::remove_dir(ROOT);

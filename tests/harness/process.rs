@@ -97,6 +97,21 @@ pub(crate) fn descendants(owner: &str) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// Kills what [`descendants`] finds, until there is nothing: a compiler started by one that is killed may come once more.
+pub(crate) fn end_descendants(owner: &str) {
+    for _ in 0..10 {
+        let Ok(found) = descendants(owner) else { return };
+        if found.is_empty() {
+            return;
+        }
+        let pids = found.iter().filter_map(|line| Pid::from_raw(line.split(' ').next()?.parse().ok()?));
+        // What has ended meanwhile is no trouble.
+        for pid in pids {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
 impl Process {
     /// Starts a command; its output is kept for [`Process::finish`].
     ///

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use std::{net::UdpSocket, time::Duration};
 
 /// Packets, bytes, drops and errors of both ways, equal once nothing is under way.
-fn equal(node: &Node) -> Result<Traffic> {
+pub fn equal(node: &Node) -> Result<Traffic> {
     eventually(SOON, &format!("equal counters at {}", node.name()), || {
         let (ours, kernel) = (node.traffic()?, node.space().traffic("minet0")?);
         let told = || Error::unexpected(format!("ours {ours:?}, kernel {kernel:?}"));

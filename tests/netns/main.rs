@@ -16,6 +16,7 @@ mod examples;
 mod flags;
 mod harness;
 mod hostile;
+mod interfaces;
 mod iop;
 mod life;
 mod load;

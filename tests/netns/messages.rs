@@ -294,7 +294,7 @@ fn last_word(stream: &mut UnixStream) -> String {
 }
 
 /// The greeting of a guest: PROTOCOL.md, 12.2.
-const GREETING: &[u8] = b"MNGD\x02\0\0\0";
+const GREETING: &[u8] = b"MNGD\x03\0\0\0";
 
 #[test]
 fn a_guest_that_sends_anything_is_told_and_ended() -> Result<()> {

@@ -12,7 +12,8 @@ fn script(name: &str) -> Result<()> {
     let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../netns-scripts").join(name));
     command.env("MINET", minet_binary()?);
     let said = run_for(command, Duration::from_secs(120))?.stdout;
-    assert!(said.contains(" 0% packet loss"), "{said}");
+    let mut pings = said.lines().filter(|line| line.contains("packet loss")).peekable();
+    assert!(pings.peek().is_some() && pings.all(|line| line.contains(" 0% packet loss")), "{said}");
     let left = fs::read_dir("/run/netns").map_err(Error::io("read /run/netns"))?.flatten();
     let left: Vec<_> =
         left.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with("mn-")).collect();

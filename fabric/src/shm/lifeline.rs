@@ -30,7 +30,11 @@ impl Credentials {
 
     /// The same user as ours, root, or one of `others`.
     pub(crate) fn may_join(&self, others: &[u32]) -> bool {
-        self.uid == 0 || self.uid == rustix::process::geteuid().as_raw() || others.contains(&self.uid)
+        self.may_join_user(rustix::process::geteuid().as_raw(), others)
+    }
+
+    fn may_join_user(&self, own: u32, others: &[u32]) -> bool {
+        self.uid == 0 || self.uid == own || others.contains(&self.uid)
     }
 }
 
@@ -66,5 +70,17 @@ impl Lifeline {
 impl AsFd for Lifeline {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_ref().as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_the_same_user_and_those_listed_may_join() {
+        let may = |uid, own, others: &[u32]| Credentials { pid: 1, uid, gid: 0 }.may_join_user(own, others);
+        assert!(may(0, 1000, &[]) && may(1000, 1000, &[]) && may(1001, 1000, &[7, 1001]));
+        assert!(!may(1001, 1000, &[]) && !may(1001, 0, &[1000]), "nobody else, not even at root's");
     }
 }

@@ -48,7 +48,9 @@ struct Part {
 impl Part {
     /// What a former process left of it, or nothing.
     fn open(store: &Path, len: u64, sum: u32) -> io::Result<Part> {
-        let path = store.with_extension(format!("{len}-{sum:08x}.image"));
+        let mut name = store.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{len}-{sum:08x}.image"));
+        let path = store.with_file_name(name);
         let file = File::options().create(true).truncate(false).read(true).write(true).open(&path)?;
         file.set_permissions(Permissions::from_mode(0o700))?;
         let have = file.metadata()?.len();

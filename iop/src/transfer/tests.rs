@@ -64,10 +64,13 @@ fn interrupted(image: &Path, store: &Path, fragments: usize, altered: Option<usi
 fn an_image_comes_in_checked_fragments_and_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let (path, bytes) = image(dir.path(), 40 * FRAGMENT + 123);
-    assert!(carried(&path, &dir.path().join("one")) == (0, bytes.clone()));
-    assert!(carried(&path, &dir.path().join("one")) == (bytes.len() as u64, bytes.clone()), "nothing is sent twice");
+    assert!(carried(&path, &dir.path().join("one.iop")) == (0, bytes.clone()));
+    assert!(
+        carried(&path, &dir.path().join("one.iop")) == (bytes.len() as u64, bytes.clone()),
+        "nothing is sent twice"
+    );
 
-    let store = dir.path().join("two");
+    let store = dir.path().join("two.iop");
     interrupted(&path, &store, 10, None);
     interrupted(&path, &store, 5, None);
     let (had, got) = carried(&path, &store);
@@ -75,7 +78,7 @@ fn an_image_comes_in_checked_fragments_and_goes_on_where_it_stopped() {
     assert_eq!(had, 15 * FRAGMENT as u64);
 
     // The part that is there was altered: the whole is not what was offered, and is sent anew.
-    let store = dir.path().join("three");
+    let store = dir.path().join("three.iop");
     interrupted(&path, &store, 10, None);
     let part =
         fs::read_dir(dir.path()).unwrap().flatten().find(|e| e.file_name().to_string_lossy().starts_with("three."));
@@ -86,13 +89,13 @@ fn an_image_comes_in_checked_fragments_and_goes_on_where_it_stopped() {
     assert!(carried(&path, &store).1 == bytes);
 
     // A fragment is altered on its way: it is sent again, with what came behind it.
-    let store = dir.path().join("four");
+    let store = dir.path().join("four.iop");
     interrupted(&path, &store, usize::MAX - 1, Some(7));
     assert!(carried(&path, &store) == (bytes.len() as u64, bytes.clone()));
 
     // Another image takes the place of the first.
     let (path, bytes) = image(dir.path(), 5);
-    assert!(carried(&path, &dir.path().join("one")) == (0, bytes));
+    assert!(carried(&path, &dir.path().join("one.iop")) == (0, bytes));
     let left = fs::read_dir(dir.path()).unwrap().flatten();
     assert_eq!(left.filter(|e| e.file_name().to_string_lossy().starts_with("one.")).count(), 1);
 }

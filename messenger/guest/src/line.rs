@@ -310,8 +310,10 @@ impl Line {
         while let Some(frame) = input.frames.next_frame().map_err(End::Frame)? {
             told.push(self.told(frame, &mut input.descriptors)?);
         }
-        if self.sharing.gives_soon() {
-            // Nothing else may be said for a while.
+        // Nothing else may be said for a while. Who is writing now gives back before the next call.
+        if self.sharing.gives_soon()
+            && let Ok(_turn) = self.writing.try_lock()
+        {
             let given = self.sharing.given().map_err(End::Frame)?;
             (&self.stream).write_all(&given).map_err(|error| End::Io(error.kind()))?;
         }

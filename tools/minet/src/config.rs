@@ -9,6 +9,7 @@ mod address;
 mod forward;
 mod iop;
 mod media;
+mod segment;
 mod trust;
 
 use messenger_core::{Name, NameError, NodeId, Policy};
@@ -19,8 +20,10 @@ pub use address::Cidr;
 pub use forward::{Expose, Forward, ForwardError};
 pub use iop::{IOP_IMAGE, IOPS, Iop, IopKind};
 pub use media::{Ether, Serial, SerialArg};
+pub use segment::{Mode, Segment};
 pub use trust::{STATE_DIR, TrustConfig};
 
+use segment::{SegmentFile, segment};
 use trust::{PeerFile, TrustFile};
 
 /// Why a configuration is not usable.
@@ -63,46 +66,6 @@ pub enum ConfigError {
         /// What would be right.
         allowed: &'static str,
     },
-}
-
-/// How an interface shows frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// TAP with offloads: the fast one
-    #[default]
-    Tap,
-    /// TAP without offloads
-    Plain,
-    /// TUN: IP packets without an Ethernet header
-    Tun,
-    /// No interface of the host: TCP/IP in this process
-    Smoltcp,
-}
-
-/// One interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// The broadcast domain it joins.
-    pub name: Name,
-    /// The interface's name on this host.
-    pub interface: String,
-    /// Its MTU in bytes.
-    pub mtu: u32,
-    /// How it shows frames.
-    pub mode: Mode,
-    /// Addresses to set; `None` to derive them from the node's number.
-    pub addresses: Option<Vec<Cidr>>,
-    /// It stays, with its addresses, when the daemon ends, and the next start takes it over.
-    pub keep: bool,
-    /// Stations may be behind it (it is in a bridge).
-    pub learn: bool,
-    /// Broadcast frames a second that one source may send.
-    pub broadcast_limit: u32,
-    /// Ports of this host that lead to nodes; with a user-space stack.
-    pub forwards: Vec<Forward>,
-    /// Ports of the interface that lead to this host; with a user-space stack.
-    pub exposes: Vec<Expose>,
 }
 
 /// A whole configuration, checked.
@@ -231,25 +194,6 @@ struct LinkFile {
     delay_ms: Option<u64>,
     hold_ms: Option<u64>,
     damp: Option<bool>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SegmentFile {
-    name: Option<String>,
-    interface: Option<String>,
-    mtu: Option<u32>,
-    #[serde(default)]
-    mode: Mode,
-    addresses: Option<Vec<Cidr>>,
-    queues: Option<usize>,
-    keep: Option<bool>,
-    learn: Option<bool>,
-    broadcast_limit: Option<u32>,
-    #[serde(default)]
-    forward: Vec<Forward>,
-    #[serde(default)]
-    expose: Vec<Expose>,
 }
 
 /// What the command line says over the file.
@@ -498,55 +442,6 @@ fn policy(file: &LinkFile) -> Result<Policy, ConfigError> {
         delay: millis("link.delay_ms", file.delay_ms, plain.delay, 1..=60_000, "it must be 0 (never) to 60000")?,
         hold: millis("link.hold_ms", file.hold_ms, plain.hold, 0..=600_000, "it must be 0 to 600000")?,
         damp: file.damp.unwrap_or(plain.damp),
-    })
-}
-
-fn segment(file: SegmentFile, on_one_host: bool) -> Result<Segment, ConfigError> {
-    let userspace = file.mode == Mode::Smoltcp;
-    let interface = file.interface.unwrap_or_else(|| if userspace { "smoltcp" } else { "minet0" }.into());
-    let learn = file.learn.unwrap_or(false);
-    // Memory carries any size, and a large one costs the kernel less. A bridge would take it over for all its ports.
-    let large = on_one_host && matches!(file.mode, Mode::Tap | Mode::Smoltcp) && !learn;
-    let mtu = file.mtu.unwrap_or(if large { MTU_ON_ONE_HOST } else { MTU });
-    let fine = (1..=15).contains(&interface.len())
-        && !interface.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control() || c == '%')
-        && !matches!(&*interface, "." | "..");
-    check("segment.interface", &interface, fine, "it must have 1 to 15 characters, no `/`, `:`, `%` or white space")?;
-    check("segment.mtu", mtu, (576..=65_521).contains(&mtu), "it must be 576 to 65521")?;
-    if userspace {
-        let few = file.addresses.as_ref().is_none_or(|all| all.len() <= 4);
-        check("segment.addresses", &interface, few, "a user-space stack (`mode = \"smoltcp\"`) has at most 4")?;
-        check("segment.learn", learn, !learn, "there are no stations behind a user-space stack")?;
-        check("segment.mtu", mtu, mtu >= 1280, "a user-space stack needs at least 1280")?;
-    }
-    let allowed = "it needs a user-space stack (`mode = \"smoltcp\"` or `--stack smoltcp`)";
-    if let Some(forward) = file.forward.first() {
-        check("segment.forward", forward, userspace, allowed)?;
-    }
-    if let Some(expose) = file.expose.first() {
-        check("segment.expose", expose, userspace, allowed)?;
-    }
-    for (i, one) in file.forward.iter().enumerate() {
-        let twice = file.forward.iter().take(i).any(|other| other.listen == one.listen);
-        check("segment.forward", one, !twice, "two forwards cannot listen at one port")?;
-    }
-    for (i, one) in file.expose.iter().enumerate() {
-        let twice = file.expose.iter().take(i).any(|other| other.port == one.port);
-        check("segment.expose", one, !twice, "a port of the interface leads to one place")?;
-    }
-    let keep = file.keep.unwrap_or(false);
-    check("segment.keep", keep, !keep || file.mode == Mode::Tap, "only an interface of mode `tap` can be kept")?;
-    Ok(Segment {
-        keep,
-        name: name("segment.name", file.name.as_deref().unwrap_or("lan"))?,
-        interface,
-        mtu,
-        mode: file.mode,
-        addresses: file.addresses,
-        learn,
-        broadcast_limit: file.broadcast_limit.unwrap_or(10_000),
-        forwards: file.forward,
-        exposes: file.expose,
     })
 }
 

@@ -49,6 +49,8 @@ const STEPS: &[Step] = &[
             "-p",
             "netif",
             "-p",
+            "messenger",
+            "-p",
             "messenger-mps-c",
             "--lib",
             "--tests",

@@ -89,10 +89,13 @@ impl Node {
     }
 
     /// Whether a message of that source may come from that neighbour: it is its own, or the neighbour relays for a member to whom
-    /// there is no link. Nobody speaks for a neighbour or for this node.
+    /// there is no link. Nobody speaks for a neighbour or for this node; a link that the other end has lost is none, which is known by
+    /// its record before it is silent for long enough.
     pub(super) fn may_speak_for(&self, neighbour: NodeId, source: NodeId) -> bool {
         let relays = || self.member(neighbour).is_none_or(|record| record.relay || record.leaving);
-        neighbour == source || source != self.me.node && !self.conduits.contains_key(&source) && relays()
+        let sees_us = || self.member(source).is_none_or(|record| record.neighbours.contains(&self.me.node));
+        let is_linked = || self.conduits.contains_key(&source) && sees_us();
+        neighbour == source || source != self.me.node && !is_linked() && relays()
     }
 
     pub(super) fn handle_or_relay(&mut self, now: Time, header: Header, message: &[u8]) {

@@ -75,7 +75,10 @@ impl Exchange {
     pub(crate) fn aim_at_one(&self, target: &Target, choice: Choice) -> Option<Option<Aim>> {
         match (target, choice) {
             (Target::Port(node, port), _) => Some(Some((*node, Ok(*port)))),
-            (Target::Name(name), Choice::First) => Some(self.book.first(name).map(|(node, port)| (node, Ok(port)))),
+            // While somebody is about to leave, there is something to choose.
+            (Target::Name(name), Choice::First) if self.leaving.is_empty() => {
+                Some(self.book.first(name).map(|(node, port)| (node, Ok(port))))
+            }
             _ => None,
         }
     }

@@ -14,7 +14,7 @@ mod journal;
 mod local;
 mod media;
 mod paths;
-mod privileges;
+pub(crate) mod privileges;
 mod publish;
 mod reports;
 mod sealing;

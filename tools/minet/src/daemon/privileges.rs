@@ -31,6 +31,15 @@ pub(super) fn drop_others(config: &Config, dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Drops every capability of this thread, for good: for one that starts before the others are dropped and needs none.
+pub(crate) fn drop_all() -> io::Result<()> {
+    set_no_new_privs(true)?;
+    let none = CapabilitySet::empty();
+    clear_bounding_set(capabilities(None)?.effective, none)?;
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
+    Ok(())
+}
+
 /// Needs a capability itself; without it there is nothing to be got back either.
 fn clear_bounding_set(had: CapabilitySet, keep: CapabilitySet) -> io::Result<()> {
     if had.contains(CapabilitySet::SETPCAP) {
@@ -51,7 +60,11 @@ fn needed(config: &Config, dir: &Path, own: u32) -> CapabilitySet {
     // A line that is not there now may come back as anybody's.
     let comes_later = config.serials.iter().any(|serial| !serial.line.path.exists());
     let denied = |path: &Path| if own == 0 { is_of_another(path, own) } else { !is_usable(path) };
-    needed.set(CapabilitySet::DAC_OVERRIDE, comes_later || files(config, dir).any(denied));
+    let other = files(config, dir).find(|path| denied(path));
+    if let (Some(path), true) = (other, own != 0) {
+        log::warn!("{} is not this user's: the daemon may open the files of others", path.display());
+    }
+    needed.set(CapabilitySet::DAC_OVERRIDE, comes_later || other.is_some());
     needed
 }
 

@@ -107,7 +107,7 @@ impl Connection {
         // It said all, and not only because it has not begun.
         let done =
             !socket.may_recv() && !socket.can_recv() && !matches!(socket.state(), State::SynSent | State::SynReceived);
-        if done && !self.said_all && socket.is_active() {
+        if done && !self.said_all && (socket.is_active() || socket.state() == State::TimeWait) {
             self.said_all = true;
             moved = true;
             // The other direction may be over as well.

@@ -11,7 +11,11 @@ mod frames;
 mod gateway;
 mod ports;
 
-use crate::{Expose, Forward, clock::Clock, daemon::Guard};
+use crate::{
+    Expose, Forward,
+    clock::Clock,
+    daemon::{Guard, privileges},
+};
 use arc_swap::ArcSwap;
 use frames::Line;
 use gateway::Gateway;
@@ -24,6 +28,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread::{self, JoinHandle},
 };
@@ -77,10 +82,18 @@ impl Userspace {
         let gateway = Gateway::new(&parts, line, u64::from_le_bytes(seed), directory.clone())?;
         let (stop, waker) = (Arc::new(AtomicBool::new(false)), gateway.waker());
         let told = stop.clone();
+        let (is_bare, bare) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("userspace".into()).spawn(move || {
             let _guard = Guard;
-            gateway.run(&told);
+            // It reads what every member sends, and needs nothing of the system.
+            let dropped = privileges::drop_all();
+            let goes_on = dropped.is_ok();
+            let _ = is_bare.send(dropped);
+            if goes_on {
+                gateway.run(&told);
+            }
         })?;
+        bare.recv().map_err(io::Error::other)??;
         Ok((Userspace { directory, stop, waker, thread: Some(thread) }, ours))
     }
 

@@ -3,13 +3,20 @@
 
 use crate::config::Iop;
 use iop::{HotSwap, Platform};
-use rustix::fs::inotify;
+use rustix::fs::{Mode as FileMode, OFlags, inotify};
 use std::{
     collections::{BTreeSet, VecDeque},
-    fs, io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    fs::{self, File},
+    io::{self, Read},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     path::{Path, PathBuf},
 };
+
+/// The longest file in bytes.
+const MOST: u64 = 64 << 10;
 
 /// The directory.
 pub(in crate::daemon) struct Slots {
@@ -51,7 +58,7 @@ impl Slots {
                 continue;
             }
             let path = self.dir.join(format!("{name}.toml"));
-            let read = fs::read_to_string(&path).map_err(|e| e.to_string());
+            let read = read(&path).map_err(|e| e.to_string());
             match read.and_then(|text| Iop::from_toml(&name, &text).map_err(|e| e.to_string())) {
                 Ok(iop) => {
                     self.known.insert(name);
@@ -62,6 +69,24 @@ impl Slots {
             }
         }
     }
+}
+
+/// What a slot's file says. It does not wait for the other end of a pipe, and nobody else may have written it.
+fn read(path: &Path) -> io::Result<String> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, FileMode::empty())?);
+    let found = file.metadata()?;
+    let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+    if !found.is_file() || found.len() > MOST {
+        return Err(wrong("it is no file of at most 64 KiB"));
+    }
+    let own = rustix::process::geteuid().as_raw();
+    if found.mode() & 0o022 != 0 || ![0, own].contains(&found.uid()) {
+        return Err(wrong("others may write it; it must be this user's or root's, mode 0644 or less"));
+    }
+    let mut text = String::new();
+    file.take(MOST).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 impl Platform for Slots {
