@@ -224,13 +224,12 @@ fn no_code_asks_for_the_processor() {
 /// Rows: MA-08.
 #[test]
 fn the_machines_byte_order_is_for_its_kernel_only() {
-    const KERNELS: [(&str, usize); 10] = [
+    const KERNELS: [(&str, usize); 9] = [
         ("fabric/src/bell.rs", 1),
         ("fabric/src/sys/datagram.rs", 1),
         ("iop/src/child.rs", 1),
         ("iop/src/door.rs", 1),
         ("iop/src/processor.rs", 1),
-        ("iop/src/qemu.rs", 1),
         ("iop/src/visitor.rs", 1),
         ("messenger/guest/src", 2),
         ("netif/src/link.rs", 1),

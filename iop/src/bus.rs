@@ -16,14 +16,11 @@ use std::{
 #[derive(Debug)]
 pub struct Bus {
     memory: Board,
-    members: BTreeMap<u8, Member>,
-}
-
-#[derive(Debug)]
-struct Member {
-    bell: OwnedFd,
-    /// QEMU listens at its other end as long as it lives.
-    server: OwnedFd,
+    /// Of every number that anybody ever had: who has it next has the same bell. So nobody is told that a party is gone, which QEMU
+    /// (7.2) answers by writing to freed memory when the same number comes again.
+    bells: BTreeMap<u8, OwnedFd>,
+    /// QEMU listens at the other end as long as it lives.
+    servers: BTreeMap<u8, OwnedFd>,
 }
 
 impl Bus {
@@ -35,32 +32,34 @@ impl Bus {
         let layout = Layout::new();
         let memory = Board::new(layout.memory())?;
         layout.write(&FirstPage(&memory));
-        Ok(Bus { memory, members: BTreeMap::new() })
+        Ok(Bus { memory, bells: BTreeMap::new(), servers: BTreeMap::new() })
     }
 
-    /// A machine that is about to start has this number; whoever had it is gone. Gives the socket for it. All others are told.
+    /// A machine that is about to start has this number; whoever had it is gone. Gives the socket for it. All others are told,
+    /// unless they know its bell from a former life.
     pub(crate) fn join(&mut self, slot: u8) -> io::Result<OwnedFd> {
         self.leave(slot);
-        let bell = shm::bell()?;
-        let (theirs, server) = interrupts::begin(slot, self.memory.file())?;
-        for (other, member) in &self.members {
-            interrupts::tell(server.as_fd(), i64::from(*other), Some(member.bell.as_fd()))?;
-            // One that does not listen will be found by its silence.
-            let _ = interrupts::tell(member.server.as_fd(), i64::from(slot), Some(bell.as_fd()));
+        if !self.bells.contains_key(&slot) {
+            let bell = shm::bell()?;
+            for server in self.servers.values() {
+                // One that does not listen will be found by its silence.
+                let _ = interrupts::tell(server.as_fd(), i64::from(slot), Some(bell.as_fd()));
+            }
+            self.bells.insert(slot, bell);
         }
-        interrupts::tell(server.as_fd(), i64::from(slot), Some(bell.as_fd()))?;
-        self.members.insert(slot, Member { bell, server });
+        let (theirs, server) = interrupts::begin(slot, self.memory.file())?;
+        // Also of those that are not there: they are not told of again when they come. Its own last.
+        let others = self.bells.iter().filter(|(other, _)| **other != slot);
+        for (party, bell) in others.chain(self.bells.get_key_value(&slot)) {
+            interrupts::tell(server.as_fd(), i64::from(*party), Some(bell.as_fd()))?;
+        }
+        self.servers.insert(slot, server);
         Ok(theirs)
     }
 
     /// A machine is gone.
     pub fn leave(&mut self, slot: u8) {
-        if self.members.remove(&slot).is_none() {
-            return;
-        }
-        for member in self.members.values() {
-            let _ = interrupts::tell(member.server.as_fd(), i64::from(slot), None);
-        }
+        self.servers.remove(&slot);
     }
 }
 
@@ -86,7 +85,7 @@ mod tests {
 
     /// PROTOCOL 9.7.
     #[test]
-    fn everybody_is_told_who_comes_and_goes() {
+    fn everybody_is_told_each_bell_once() {
         let mut bus = Bus::new().unwrap();
         let first = bus.join(0).unwrap();
         assert_eq!(told(&first), [(0, 0), (0, 0), (-1, 1), (0, 1)]);
@@ -94,11 +93,14 @@ mod tests {
         assert_eq!(told(&second), [(0, 0), (5, 0), (-1, 1), (0, 1), (5, 1)]);
         assert_eq!(told(&first), [(5, 1)]);
         let again = bus.join(0).unwrap();
-        assert_eq!(told(&second), [(0, 0), (0, 1)], "its former life is gone, and another one is there");
+        assert_eq!(told(&second), [], "the next life has the same bell");
         assert_eq!(told(&again), [(0, 0), (0, 0), (-1, 1), (5, 1), (0, 1)]);
         bus.leave(5);
         bus.leave(5);
-        assert_eq!(told(&again), [(5, 0)]);
+        assert_eq!(told(&again), []);
+        let third = bus.join(7).unwrap();
+        assert_eq!(told(&third), [(0, 0), (7, 0), (-1, 1), (0, 1), (5, 1), (7, 1)], "also of one that may come back");
+        assert_eq!(told(&again), [(7, 1)]);
         assert_eq!(Layout::read(&FirstPage(&bus.memory), Layout::new().memory()), Ok(Layout::new()));
     }
 }
