@@ -108,7 +108,8 @@ impl Gateway {
     pub(super) fn run(mut self, stop: &AtomicBool) {
         let mut events = Events::with_capacity(256);
         while !stop.load(Ordering::Acquire) {
-            while self.turn() {}
+            // Members may keep it busy without end.
+            while self.turn() && !stop.load(Ordering::Acquire) {}
             let now = self.clock.now();
             let patience = self.inet.poll_timeout(now).map(|at| at.since(now));
             // Interrupted is as good as nothing.

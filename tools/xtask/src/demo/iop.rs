@@ -119,7 +119,7 @@ fn ping(stage: &mut Stage) -> Result<String> {
     }
     times.sort_by(f64::total_cmp);
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
-    Ok(format!("200 of 200 answered, p50 {median:.2} ms (software emulation)"))
+    Ok(format!("200 of 200 answered, p50 {median:.0} µs (software emulation)"))
 }
 
 fn pages(stage: &mut Stage) -> Result<String> {

@@ -57,8 +57,6 @@ struct Waiting {
 pub(super) struct Guest {
     pub(super) stream: UnixStream,
     frames: Frames,
-    /// Everything was read that was there.
-    drained: bool,
     greeted: bool,
     came: Instant,
     output: VecDeque<Waiting>,
@@ -90,7 +88,6 @@ impl Guest {
         Guest {
             stream,
             frames: Frames::new(FRAME_MOST),
-            drained: false,
             greeted: false,
             came: Instant::now(),
             output: VecDeque::new(),
@@ -124,16 +121,11 @@ impl Guest {
                 Err(error) => return Came::Wrong(error),
             }
         }
-        if std::mem::take(&mut self.drained) {
-            return Came::Nothing;
-        }
         match self.stream.read(chunk) {
             Ok(0) => Came::End,
             // Who was told to go says nothing any more.
             Ok(_) if self.ending.is_some() => Came::Part,
             Ok(n) => {
-                // What comes later is told anew.
-                self.drained = n < chunk.len();
                 self.frames.push(chunk.get(..n).unwrap_or_default());
                 Came::Part
             }
