@@ -31,6 +31,8 @@ pub struct Cutter {
     /// Payload of a segment, and of a part: a multiple of it.
     size: usize,
     stride: usize,
+    /// Segments of a part.
+    per: usize,
     /// Where the segment at hand starts, and how much of its body and payload is sent already (slices only).
     at: usize,
     sent: usize,
@@ -109,6 +111,7 @@ impl Cutter {
             payload,
             size,
             stride: per * size,
+            per,
             sent: 0,
             index: 0,
             slices,
@@ -226,8 +229,8 @@ impl Cutter {
         let transport = self.layers.data - l4 + data;
         let front = if self.vnet { VirtioNet::LEN } else { 0 };
         // Each segment of the parts before has a number.
-        let id = self.id.wrapping_add((self.index * (self.stride / self.size)) as u16);
-        if self.stride > self.size && (self.index < 2 || last) {
+        let id = self.id.wrapping_add((self.index * self.per) as u16);
+        if self.per > 1 && (self.index < 2 || last) {
             let vnet = self.front(data);
             self.body.get_mut(..front)?.copy_from_slice(&vnet.emit());
         }
