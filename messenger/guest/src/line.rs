@@ -193,8 +193,13 @@ impl Line {
 
     /// The frame of a call, its payload lent if it is large, and before it what is given back.
     fn frame(&self, call: &Call, payload: &[u8]) -> Result<Vec<u8>, GuestError> {
-        let lent = self.sharing.lend(payload).map(|place| emit_lent(call, place));
-        let frame = lent.unwrap_or_else(|| emit(call, payload))?;
+        let frame = match self.sharing.lend(payload) {
+            // A call that is too long is not sent, and nobody would give the place back.
+            Some(place) => emit_lent(call, place).inspect_err(|_| {
+                let _ = self.sharing.give(place.at);
+            })?,
+            None => emit(call, payload)?,
+        };
         let mut given = self.sharing.given()?;
         if given.is_empty() {
             return Ok(frame);
