@@ -111,10 +111,13 @@ fn what_is_interrupted_goes() -> Result<()> {
             let said = holder.output()?.stdout;
             Ok(said.split("holding ").nth(1).and_then(|rest| rest.split_once('\n')).map(|(space, _)| space.to_owned()))
         })?;
-        let mut pids = Command::new("ip");
-        pids.args(["netns", "pids", &space]);
-        let pid = run(pids)?.stdout.trim().to_owned();
-        assert!(exists(&space) && !pid.is_empty());
+        // Its process enters a moment after it was started.
+        let pid = eventually(SOON, "a process in it", || {
+            let mut pids = Command::new("ip");
+            pids.args(["netns", "pids", &space]);
+            Ok(run(pids)?.stdout.split_whitespace().next().map(str::to_owned))
+        })?;
+        assert!(exists(&space));
         holder.signal(signal);
         holder.wait(SOON)?.unwrap();
         eventually(SOON, "the end of its processes", || {
