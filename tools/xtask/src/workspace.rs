@@ -28,6 +28,8 @@ pub struct Package {
     pub name: String,
     /// What cargo makes of it: target name and root source file.
     pub targets: Vec<(String, PathBuf)>,
+    /// Those of them that are in `tests`.
+    pub tests: Vec<String>,
 }
 
 impl Workspace {
@@ -41,8 +43,11 @@ impl Workspace {
         let path = |value: &Value| value.as_str().map(PathBuf::from);
         let target = |target: &Value| Some((target["name"].as_str()?.to_owned(), path(&target["src_path"])?));
         let package = |package: &Value| {
-            let targets = package["targets"].as_array()?.iter().filter_map(target).collect();
-            Some(Package { name: package["name"].as_str()?.to_owned(), targets })
+            let all = package["targets"].as_array()?;
+            let tests =
+                all.iter().filter(|target| target["kind"][0] == "test").filter_map(target).map(|(name, _)| name);
+            let (targets, tests) = (all.iter().filter_map(target).collect(), tests.collect());
+            Some(Package { name: package["name"].as_str()?.to_owned(), targets, tests })
         };
         let packages = said["packages"].as_array().map(|all| all.iter().filter_map(package).collect());
         let found = (|| {
@@ -77,6 +82,13 @@ impl Workspace {
     pub fn cargo(&self, args: &[&str]) -> Command {
         let mut command = Command::new(cargo());
         command.args(args).current_dir(&self.root);
+        command
+    }
+
+    /// As [`Workspace::cargo`], for what runs beside something that watches times: it has what processors are left.
+    pub fn cargo_beside(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("nice");
+        command.args(["-n", "19"]).arg(cargo()).args(args).current_dir(&self.root);
         command
     }
 

@@ -251,6 +251,7 @@ macro_rules! suite {
         let package = |name: &str, targets: &[(&str, &str)]| crate::workspace::Package {
             name: name.into(),
             targets: targets.iter().map(|(name, root)| ((*name).to_owned(), PathBuf::from(root))).collect(),
+            tests: Vec::new(),
         };
         let workspace = Workspace {
             root: "/w".into(),

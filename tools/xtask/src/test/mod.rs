@@ -17,6 +17,9 @@ use std::time::Instant;
 /// With examples, whose features are those of the lints: what both depend on is checked once.
 const DOCUMENTATION: [&str; 7] = ["doc", "--workspace", "--no-deps", "--quiet", "--lib", "--bins", "--examples"];
 
+/// The name of a check.
+const COUNTS: &str = "instruction counts";
+
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -63,13 +66,12 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     };
     let rooms = if args.quick { None } else { bare::rooms_lack() };
     let lacking = machine.clone();
-    suites::run(workspace, args.quick, suites::Lacking { machine, rooms }, &mut tally)?;
+    let counts = |tally: &mut Tally| match args.quick {
+        true => tally.skip(COUNTS, "--quick"),
+        false => count(workspace, tally),
+    };
+    suites::run(workspace, args.quick, suites::Lacking { machine, rooms }, counts, &mut tally)?;
     show_processors(workspace, lacking, &mut tally);
-    if args.quick {
-        tally.skip("instruction counts", "--quick");
-    } else {
-        count(workspace, &mut tally);
-    }
     outcome::keep(&tally, &workspace.commit(), &workspace.records()?)?;
     println!("\n{}", tally.story(begun.elapsed()));
     println!("{}", tally.closing_line());
@@ -84,7 +86,7 @@ fn show_processors(workspace: &Workspace, lacking: Option<String>, tally: &mut T
         return tally.skip(NAME, &why);
     }
     tally.check(NAME, || {
-        let report = demo::iop::show(workspace.build_minet(false)?, &bare::build_images(workspace)?)?;
+        let report = demo::iop::show(suites::minet(workspace), &bare::build_images(workspace)?)?;
         print!("{}", report.table());
         if report.is_good() { Ok(()) } else { Err(Error::unexpected("a row was not shown")) }
     });
@@ -92,12 +94,11 @@ fn show_processors(workspace: &Workspace, lacking: Option<String>, tally: &mut T
 
 /// Instruction counts of the pieces.
 fn count(workspace: &Workspace, tally: &mut Tally) {
-    const NAME: &str = "instruction counts";
     match instructions::check(workspace) {
-        Ok(Outcome::Skipped(why)) => tally.skip(NAME, &why),
-        Ok(Outcome::Good) => tally.check(NAME, || Ok(())),
-        Ok(Outcome::Regressions(all)) => tally.check(NAME, || Err(Error::unexpected(all.join("; ")))),
-        Err(error) => tally.check(NAME, || Err(error)),
+        Ok(Outcome::Skipped(why)) => tally.skip(COUNTS, &why),
+        Ok(Outcome::Good) => tally.check(COUNTS, || Ok(())),
+        Ok(Outcome::Regressions(all)) => tally.check(COUNTS, || Err(Error::unexpected(all.join("; ")))),
+        Err(error) => tally.check(COUNTS, || Err(error)),
     }
 }
 

@@ -70,6 +70,12 @@ impl Tally {
         self.tests.push((name, verdict));
     }
 
+    /// Keeps what another one has, too.
+    pub fn absorb(&mut self, other: Self) {
+        self.tests.extend(other.tests);
+        self.checks.extend(other.checks);
+    }
+
     /// How many ended so.
     pub fn count(&self, wanted: Verdict) -> usize {
         let tests = self.tests.iter().map(|(_, verdict)| verdict);

@@ -1,7 +1,7 @@
 //! Every test of the workspace through plain `cargo test`, its output shown and read.
 
 use super::outcome::{Tally, TestName, Verdict};
-use crate::workspace::Workspace;
+use crate::workspace::{Package, Workspace};
 use minet_tests::{Error, Process, Result, run_for};
 use serde_json::Value;
 use std::{
@@ -9,8 +9,9 @@ use std::{
     env,
     io::{BufRead, BufReader, pipe},
     num::NonZero,
+    path::PathBuf,
     process::Command,
-    thread::available_parallelism,
+    thread::{self, available_parallelism},
     time::Duration,
 };
 
@@ -19,6 +20,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The package whose namespace tests need root.
 const NETWORK_TESTS: &str = "minet-tests";
+/// Its tests in namespaces.
+const NAMESPACES: &str = "netns";
 
 /// A test program: its package and target.
 type Program = (String, String);
@@ -39,9 +42,20 @@ pub struct Lacking {
     pub rooms: Option<String>,
 }
 
-/// Builds and runs all tests.
-pub fn run(workspace: &Workspace, quick: bool, lacking: Lacking, tally: &mut Tally) -> Result<()> {
-    let minet = workspace.target.join("debug/minet");
+/// Where [`run`] leaves the command `minet`.
+pub fn minet(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("debug/minet")
+}
+
+/// Builds and runs all tests. Those in namespaces wait most of their time: all others, and `also`, run beside them, with what
+/// they leave of the processors.
+pub fn run(
+    workspace: &Workspace,
+    quick: bool,
+    lacking: Lacking,
+    also: impl FnOnce(&mut Tally) + Send,
+    tally: &mut Tally,
+) -> Result<()> {
     let mut programs = HashMap::new();
     // The command, the C library and the examples, which tests start. Together, and with examples: so what they depend on is
     // built once, with the features that tests use too.
@@ -54,14 +68,13 @@ pub fn run(workspace: &Workspace, quick: bool, lacking: Lacking, tally: &mut Tal
         return Ok(());
     }
 
-    let mut args = vec!["test", "--workspace", "--all-targets", "--no-fail-fast", "--color", "never"];
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
         tally.skip("tests in namespaces and of carriers", "they need root");
-        args.extend(["--exclude", NETWORK_TESTS]);
     }
+    let mut options = vec!["--no-fail-fast", "--color", "never", "--"];
     if !quick {
-        args.extend(["--", "--include-ignored"]);
+        options.push("--include-ignored");
     }
     for (what, tests, lacking) in [
         ("tests of an I/O processor", MACHINE_TESTS, lacking.machine),
@@ -69,31 +82,74 @@ pub fn run(workspace: &Workspace, quick: bool, lacking: Lacking, tally: &mut Tal
     ] {
         if let (Some(lacking), false) = (lacking, quick) {
             tally.skip(what, &lacking);
-            args.extend(["--skip", tests]);
+            options.extend(["--skip", tests]);
         }
     }
-    let mut command = workspace.cargo(&args);
-    command.env("MINET_BIN", &minet);
-    // Tests in namespaces wait most of their time.
+    if quick {
+        tally.skip("documentation tests and model checking", "--quick");
+    }
+    let others = || {
+        let mut tally = Tally::new();
+        for command in others(workspace, is_root, quick, &options) {
+            // Shown as a whole: between lines of the other tests nobody could read them.
+            let mut lines = Vec::new();
+            let done = tests(command, &programs, &mut tally, |line| lines.push(line));
+            println!("{}", lines.join("\n"));
+            done?;
+        }
+        also(&mut tally);
+        Ok(tally)
+    };
+    let others: Result<Tally> = thread::scope(|scope| {
+        let others = scope.spawn(others);
+        let done = if is_root {
+            tests(in_namespaces(workspace, &options), &programs, tally, |line| println!("{line}"))
+        } else {
+            Ok(())
+        };
+        let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        done.and(others)
+    });
+    tally.absorb(others?);
+    Ok(())
+}
+
+/// The tests in namespaces. Chosen in the whole workspace, as all others are: so features are the same and nothing is built twice.
+fn in_namespaces(workspace: &Workspace, options: &[&str]) -> Command {
+    let mut command = workspace.cargo(&[&["test", "--workspace", "--test", NAMESPACES], options].concat());
+    command.env("MINET_BIN", minet(workspace));
     if env::var_os("RUST_TEST_THREADS").is_none() {
         let threads = 2 * available_parallelism().map_or(1, NonZero::get);
         command.env("RUST_TEST_THREADS", threads.to_string());
     }
-    tests(command, &programs, tally)?;
-    if !is_root {
-        let args = [&["test", "--package", NETWORK_TESTS, "--no-fail-fast", "--color", "never"], &PLAIN_TESTS[..]];
-        tests(workspace.cargo(&args.concat()), &programs, tally)?;
+    command
+}
+
+/// All others, as far as they run without root where we are not.
+fn others(workspace: &Workspace, is_root: bool, quick: bool, options: &[&str]) -> Vec<Command> {
+    let tests =
+        |package: &Package| package.tests.iter().filter(|test| *test != NAMESPACES).cloned().collect::<Vec<_>>();
+    let mut commands = Vec::new();
+    if is_root {
+        let chosen: Vec<String> =
+            workspace.packages.iter().flat_map(tests).flat_map(|test| ["--test".to_owned(), test]).collect();
+        let chosen: Vec<&str> = chosen.iter().map(String::as_str).collect();
+        let kinds = ["test", "--workspace", "--lib", "--bins", "--examples", "--benches"];
+        commands.push(workspace.cargo_beside(&[&kinds[..], &chosen, options].concat()));
+    } else {
+        let network = ["test", "--workspace", "--all-targets", "--exclude", NETWORK_TESTS];
+        commands.push(workspace.cargo_beside(&[&network[..], options].concat()));
+        let plain = [&["test", "--package", NETWORK_TESTS][..], &PLAIN_TESTS[..], options].concat();
+        commands.push(workspace.cargo_beside(&plain));
     }
-    if quick {
-        tally.skip("documentation tests and model checking", "--quick");
-        return Ok(());
+    for command in &mut commands {
+        command.env("MINET_BIN", minet(workspace));
     }
-    tests(
-        workspace.cargo(&["test", "--workspace", "--doc", "--no-fail-fast", "--color", "never"]),
-        &HashMap::new(),
-        tally,
-    )?;
-    tests(loom(workspace), &HashMap::new(), tally)
+    if !quick {
+        commands.push(workspace.cargo_beside(&["test", "--workspace", "--doc", "--no-fail-fast", "--color", "never"]));
+        commands.push(loom(workspace));
+    }
+    commands
 }
 
 /// The test programs cargo makes, by path.
@@ -104,7 +160,7 @@ fn built(workspace: &Workspace) -> Result<HashMap<String, Program>> {
         let said: Value = serde_json::from_str(line).ok()?;
         let path = said["executable"].as_str()?.to_owned();
         let source = said["target"]["src_path"].as_str()?;
-        let owns = |target: &(String, std::path::PathBuf)| target.1.as_os_str() == source;
+        let owns = |target: &(String, PathBuf)| target.1.as_os_str() == source;
         let package = workspace.packages.iter().find(|package| package.targets.iter().any(owns))?;
         Some((path, (package.name.clone(), said["target"]["name"].as_str()?.to_owned())))
     };
@@ -112,8 +168,13 @@ fn built(workspace: &Workspace) -> Result<HashMap<String, Program>> {
 }
 
 /// Runs `cargo test`, shows what it says and keeps each verdict.
-fn tests(mut command: Command, programs: &HashMap<String, Program>, tally: &mut Tally) -> Result<()> {
-    println!("== {}", minet_tests::command_line(&command));
+fn tests(
+    mut command: Command,
+    programs: &HashMap<String, Program>,
+    tally: &mut Tally,
+    mut show: impl FnMut(String),
+) -> Result<()> {
+    show(format!("== {}", minet_tests::command_line(&command)));
     let (reader, writer) = pipe().map_err(Error::io("make a pipe"))?;
     let twin = writer.try_clone().map_err(Error::io("share a pipe"))?;
     command.stdout(writer).stderr(twin);
@@ -123,14 +184,14 @@ fn tests(mut command: Command, programs: &HashMap<String, Program>, tally: &mut 
     let mut program = (String::new(), String::new());
     for line in BufReader::new(reader).split(b'\n') {
         let line = line.map_err(Error::io("read what the tests say"))?;
-        let line = String::from_utf8_lossy(&line);
-        println!("{line}");
+        let line = String::from_utf8_lossy(&line).into_owned();
         if let Some(next) = program_of(&line, programs) {
             program = next;
         } else if let Some((path, verdict)) = verdict_of(&line) {
             let (package, target) = program.clone();
             tally.test(TestName { package, target, path }, verdict);
         }
+        show(line);
     }
     let status = process.wait(LONGEST)?;
     // A test program that crashes says no verdict: its end counts.
@@ -167,7 +228,7 @@ fn verdict_of(line: &str) -> Option<(String, Verdict)> {
 /// The ring under loom, in a build of its own.
 fn loom(workspace: &Workspace) -> Command {
     let args = ["test", "--package", "fabric-ring", "--release", "--test", "loom", "--color", "never"];
-    let mut command = workspace.cargo(&args);
+    let mut command = workspace.cargo_beside(&args);
     command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.target.join("loom"));
     command
 }
