@@ -168,6 +168,35 @@ fn wherever_it_is_ended_nothing_stays() -> Result<()> {
     Ok(())
 }
 
+/// Builds nothing and does not end; what else it is asked, the real one does.
+const ENDLESS_CARGO: &str = r#"#!/bin/sh
+[ "$1" = build ] || exec "$REAL" "$@"
+echo "the build: begins" >&2
+sleep 1000 &
+wait
+"#;
+
+/// The compilers that cargo has started end with it.
+#[test]
+fn ended_while_it_builds_nothing_stays() -> Result<()> {
+    let (_turn, before) = (Net::new()?, interfaces()?);
+    let dir = tempfile::tempdir().map_err(Error::io("make a directory"))?;
+    let cargo = dir.path().join("cargo");
+    fs::write(&cargo, ENDLESS_CARGO).map_err(Error::io("write a script"))?;
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).map_err(Error::io("make a script runnable"))?;
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut command = Command::new(xtask_binary()?);
+        let real = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        command.arg("demo").env("REAL", real).env("CARGO", &cargo);
+        let mut demo = Demo::of(command)?;
+        demo.says("the build: begins")?;
+        demo.signal(signal);
+        assert_eq!(demo.ends()?.code(), Some(128 + signal.as_raw()));
+        demo.left_nothing(Some(signal), &before)?;
+    }
+    Ok(())
+}
+
 /// A machine on which programs are missing and `apt-get` is slow: it says what it does in the file `said`, and waits for the file
 /// `go` where it is told to.
 struct Machine {

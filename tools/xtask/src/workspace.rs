@@ -82,6 +82,7 @@ impl Workspace {
     pub fn cargo(&self, args: &[&str]) -> Command {
         let mut command = Command::new(cargo());
         command.args(args).current_dir(&self.root);
+        as_from_a_shell(&mut command);
         command
     }
 
@@ -89,6 +90,7 @@ impl Workspace {
     pub fn cargo_beside(&self, args: &[&str]) -> Command {
         let mut command = Command::new("nice");
         command.args(["-n", "19"]).arg(cargo()).args(args).current_dir(&self.root);
+        as_from_a_shell(&mut command);
         command
     }
 
@@ -102,6 +104,17 @@ impl Workspace {
         let profile: &[&str] = if release { &["--release"] } else { &[] };
         self.show_cargo(&[&["build", "--package", "minet-node", "--bin", "minet"], profile].concat())?;
         Ok(self.target.join(if release { "release" } else { "debug" }).join("minet"))
+    }
+}
+
+/// Without what the cargo that runs this program says of it: some build scripts ask for that, and would run again, with all that
+/// depends on them, whenever a person's own `cargo build` comes between two tasks.
+fn as_from_a_shell(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        let is_told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(is_told) {
+            command.env_remove(name);
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use std::{
 const KEPT: usize = 4 << 20;
 /// Frames that wait because the lane does not take them.
 const WAITING: usize = 64;
+/// Frames read before others have their turn: members may send without end.
+const TURN: usize = 64;
 /// The longest frame that comes: a super-frame with its header.
 const LONGEST: usize = VirtioNet::LEN + 65_535 + 14 + 8;
 
@@ -30,6 +32,8 @@ pub(super) struct Line {
     buffer: Box<[u8]>,
     /// There was nothing more to read.
     pub(super) is_dry: bool,
+    /// So many more frames are read until [`Line::begin_turn`].
+    left: usize,
 }
 
 impl Line {
@@ -51,8 +55,14 @@ impl Line {
             waiting: VecDeque::new(),
             buffer: vec![0; LONGEST].into_boxed_slice(),
             is_dry: false,
+            left: 0,
         };
         Ok((line, theirs))
+    }
+
+    /// Some more frames may be read.
+    pub(super) fn begin_turn(&mut self) {
+        self.left = TURN;
     }
 
     /// Sends what waits, as far as the lane takes it.
@@ -86,6 +96,7 @@ impl Frames for Line {
         if let Some(frame) = self.next.pop_front() {
             return Some(frame);
         }
+        self.left = self.left.checked_sub(1)?;
         let Ok((_, len)) = recv(&self.socket, &mut self.buffer[..], RecvFlags::empty()) else {
             self.is_dry = true;
             return None;
@@ -109,5 +120,25 @@ impl Frames for Line {
             }
         }
         self.waiting.push_back([&header[..], frame].concat());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_ends_though_frames_go_on() {
+        let (mut line, theirs) = Line::new(1514).unwrap();
+        let frame = [0; VirtioNet::LEN + 60];
+        for _ in 0..TURN + 3 {
+            write_from(theirs.as_fd(), &[View::from(&frame[..])]).unwrap();
+        }
+        let read = |line: &mut Line| {
+            line.begin_turn();
+            std::iter::from_fn(|| line.poll_frame(Time::ZERO)).count()
+        };
+        assert_eq!((read(&mut line), line.is_dry), (TURN, false));
+        assert_eq!((read(&mut line), line.is_dry), (3, true));
     }
 }

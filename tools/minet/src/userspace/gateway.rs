@@ -33,6 +33,8 @@ const CONNECTIONS: usize = 128;
 /// Ports of their own from which nodes are called.
 const FIRST_PORT: u16 = 49_152;
 const LAST_PORT: u16 = 65_535;
+/// Turns before it looks who else wants something.
+const TURNS: usize = 16;
 /// How often people are told of the same kind of trouble.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -108,10 +110,13 @@ impl Gateway {
     pub(super) fn run(mut self, stop: &AtomicBool) {
         let mut events = Events::with_capacity(256);
         while !stop.load(Ordering::Acquire) {
-            // Members may keep it busy without end.
-            while self.turn() && !stop.load(Ordering::Acquire) {}
+            // Members may keep it busy without end: callers, and who stops it, are heard all the same.
+            let is_busy = (0..TURNS).all(|_| self.turn());
             let now = self.clock.now();
-            let patience = self.inet.poll_timeout(now).map(|at| at.since(now));
+            let patience = match is_busy {
+                true => Some(Duration::ZERO),
+                false => self.inet.poll_timeout(now).map(|at| at.since(now)),
+            };
             // Interrupted is as good as nothing.
             let _ = self.poll.poll(&mut events, patience);
             for event in &events {
@@ -140,6 +145,7 @@ impl Gateway {
     /// Does what there is to do; whether there may be more at once.
     fn turn(&mut self) -> bool {
         let now = self.clock.now();
+        self.line.begin_turn();
         self.line.flush();
         let mut worked = self.inet.poll(now, &mut self.line);
         // The stack stops reading when it cannot send; what is left is looked at when there is room again.

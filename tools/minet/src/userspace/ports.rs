@@ -5,13 +5,16 @@ use crate::{Expose, Forward};
 use mio::net::TcpListener;
 use smoltcp::{
     iface::{SocketHandle, SocketSet},
-    socket::tcp::{Socket, SocketBuffer},
+    socket::tcp::{Socket, SocketBuffer, State},
     time::Duration,
 };
 use std::net::IpAddr;
 
 /// Sockets that wait for a call at each exposed port: so many may call at the same moment.
 const BACKLOG: usize = 8;
+/// Of those that were called, so many may still wait for their caller's next word: whoever only knocks, and does not go on, takes no
+/// connection's place, and the oldest such one makes room.
+const KNOCKS: usize = 24;
 /// Bytes in each direction of a connection: some of the longest frames.
 const BUFFER: usize = 256 << 10;
 /// Who says nothing for so long though it should is gone.
@@ -29,6 +32,8 @@ pub(super) struct Door {
 pub(super) struct Window {
     pub(super) expose: Expose,
     waiting: Vec<SocketHandle>,
+    /// The oldest first.
+    knocked: Vec<SocketHandle>,
 }
 
 /// A socket with buffers of the usual size.
@@ -44,21 +49,24 @@ pub(super) fn socket() -> Socket<'static> {
 
 impl Window {
     pub(super) fn new(expose: Expose) -> Window {
-        Window { expose, waiting: Vec::new() }
+        Window { expose, waiting: Vec::new(), knocked: Vec::new() }
     }
 
-    /// Takes those that are called, and has others wait instead.
+    /// Takes those whose call is complete, and has others wait instead.
     pub(super) fn called(&mut self, sockets: &mut SocketSet<'static>) -> Vec<SocketHandle> {
-        let (mut called, mut waiting) = (Vec::new(), Vec::new());
-        for handle in self.waiting.drain(..) {
-            let socket = sockets.get_mut::<Socket<'_>>(handle);
-            match (socket.is_listening(), socket.is_active()) {
-                (true, _) => waiting.push(handle),
-                (false, true) => called.push(handle),
+        let (mut called, mut waiting, mut knocked) = (Vec::new(), Vec::new(), Vec::new());
+        for handle in self.knocked.drain(..).chain(self.waiting.drain(..)) {
+            match sockets.get_mut::<Socket<'_>>(handle).state() {
+                State::Listen => waiting.push(handle),
+                State::SynReceived => knocked.push(handle),
                 // It was called and broken off at once.
-                (false, false) => drop(sockets.remove(handle)),
+                State::Closed | State::TimeWait => drop(sockets.remove(handle)),
+                _ => called.push(handle),
             }
         }
+        let most = knocked.len().saturating_sub(KNOCKS);
+        knocked.drain(..most).for_each(|handle| drop(sockets.remove(handle)));
+        self.knocked = knocked;
         while waiting.len() < BACKLOG {
             let mut socket = socket();
             // It is new and the port is not 0: it cannot fail.
@@ -92,6 +100,16 @@ pub(super) fn find(directory: &Directory, own: &[IpAddr], node: &str) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use iop_node::{Frames, Inet};
+    use messenger_core::{Mac, NodeId, Time};
+    use smoltcp::{
+        phy::ChecksumCapabilities,
+        wire::{
+            EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Address, Ipv4Packet,
+            Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+        },
+    };
+    use std::collections::VecDeque;
 
     #[test]
     fn a_node_is_found_by_name_number_or_address() {
@@ -118,5 +136,69 @@ mod tests {
         sockets.get_mut::<Socket<'_>>(first).abort();
         assert!(window.called(&mut sockets).is_empty());
         assert_eq!((sockets.iter().count(), window.waiting.len()), (BACKLOG, BACKLOG));
+    }
+
+    /// What comes in; what goes out is gone.
+    struct Wire(VecDeque<Vec<u8>>);
+
+    impl Frames for Wire {
+        fn frame_most(&self) -> usize {
+            1514
+        }
+
+        fn has_room(&mut self) -> bool {
+            true
+        }
+
+        fn poll_frame(&mut self, _now: Time) -> Option<Vec<u8>> {
+            self.0.pop_front()
+        }
+
+        fn send_frame(&mut self, _now: Time, _frame: &mut [u8]) {}
+    }
+
+    /// The first segment of a connection to port 22 of node 1.
+    fn knock(port: u16) -> Vec<u8> {
+        let (from, to) = (Ipv4Address::new(10, 77, 0, 2), Ipv4Address::new(10, 77, 0, 1));
+        let tcp = TcpRepr {
+            src_port: port,
+            dst_port: 22,
+            control: TcpControl::Syn,
+            seq_number: TcpSeqNumber(1),
+            ack_number: None,
+            window_len: 1000,
+            window_scale: None,
+            max_seg_size: None,
+            sack_permitted: false,
+            sack_ranges: [None; 3],
+            timestamp: None,
+            payload: &[],
+        };
+        let next_header = IpProtocol::Tcp;
+        let ip = Ipv4Repr { src_addr: from, dst_addr: to, next_header, payload_len: tcp.buffer_len(), hop_limit: 64 };
+        let mac = |id| EthernetAddress(Mac::of(NodeId::new(id).unwrap()).0);
+        let ethernet = EthernetRepr { src_addr: mac(2), dst_addr: mac(1), ethertype: EthernetProtocol::Ipv4 };
+        let mut frame = vec![0; ethernet.buffer_len() + ip.buffer_len() + tcp.buffer_len()];
+        ethernet.emit(&mut EthernetFrame::new_unchecked(&mut frame[..]));
+        ip.emit(&mut Ipv4Packet::new_unchecked(&mut frame[14..]), &ChecksumCapabilities::default());
+        let mut segment = TcpPacket::new_unchecked(&mut frame[34..]);
+        tcp.emit(&mut segment, &from.into(), &to.into(), &ChecksumCapabilities::default());
+        frame
+    }
+
+    #[test]
+    fn who_only_knocks_takes_no_connection() {
+        let mut wire = Wire(VecDeque::new());
+        let own = (IpAddr::from([10, 77, 0, 1]), 24);
+        let mut inet = Inet::new(&mut wire, NodeId::new(1).unwrap(), 1, [own], Time::ZERO);
+        let mut window = Window::new("22:127.0.0.1:22".parse().unwrap());
+        assert!(window.called(inet.sockets()).is_empty());
+        for port in 1000..1000 + 5 * BACKLOG as u16 {
+            wire.0.push_back(knock(port));
+            inet.poll(Time::ZERO, &mut wire);
+            assert!(window.called(inet.sockets()).is_empty(), "it is not complete");
+        }
+        assert_eq!((window.waiting.len(), window.knocked.len()), (BACKLOG, KNOCKS));
+        assert_eq!(inet.sockets().iter().count(), BACKLOG + KNOCKS, "the oldest made room");
     }
 }
