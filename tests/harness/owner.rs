@@ -14,6 +14,7 @@ use crate::{Error, Netns, Result, children, guard, minet_binary, netns, process}
 use rustix::fs::{FlockOperation, flock};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
+    flag,
     iterator::Signals,
 };
 use std::{
@@ -21,7 +22,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
@@ -30,11 +31,15 @@ use std::{
 const ROOT: &str = "/run/minet-tests";
 const ALIVE: &str = "alive";
 
+/// Those that end a process.
+const SIGNALS: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+
 /// Held while a process or namespace is made; taken for ever by the last clean-up.
 static GATE: Mutex<()> = Mutex::new(());
 
-/// A signal came: nothing new is begun, only the clean-up still has to do.
-static ENDING: AtomicBool = AtomicBool::new(false);
+/// A signal came: nothing new is begun, only the clean-up still has to do. Set by the handler itself, so before anything that
+/// follows from the same signal's effect on a child is seen.
+static ENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// What must not be cut short now.
 static AT_WORK: Mutex<Option<String>> = Mutex::new(None);
@@ -148,6 +153,11 @@ pub fn undisturbed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     // A signal that came meanwhile ends the process; nothing is begun, and no other end comes before it.
     drop(hold());
     done
+}
+
+/// To be called before a process ends by itself: where a signal came it does not come back, for the clean-up ends the process.
+pub fn leave_the_end_to_signals() {
+    drop(hold());
 }
 
 /// What this process left behind, a line each, as [`left_by`], and the children it still has.
@@ -292,10 +302,12 @@ pub fn clean_up_on_signals() -> Result<()> {
     if *done {
         return Ok(());
     }
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(Error::io("handle signals"))?;
+    for signal in SIGNALS {
+        flag::register(signal, ENDING.clone()).map_err(Error::io("handle signals"))?;
+    }
+    let mut signals = Signals::new(SIGNALS).map_err(Error::io("handle signals"))?;
     let watch = move || {
         if let Some(signal) = signals.forever().next() {
-            ENDING.store(true, Ordering::Relaxed);
             if let Some(what) = at_work().as_ref() {
                 eprintln!("\n{what} is at work and not cut short; this ends when it has");
             }

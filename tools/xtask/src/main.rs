@@ -14,7 +14,7 @@ mod test;
 mod workspace;
 
 use clap::{Parser, Subcommand};
-use minet_tests::Result;
+use minet_tests::{Result, leave_the_end_to_signals};
 use std::process::ExitCode;
 use workspace::Workspace;
 
@@ -47,6 +47,8 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = Workspace::find().and_then(|workspace| run(Cli::parse().task, &workspace));
+    // What a signal has ended is no failure.
+    leave_the_end_to_signals();
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -4,6 +4,7 @@ use minet_tests::{Error, Process, Result, command_line, run};
 use serde_json::Value;
 use std::{
     env,
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -86,10 +87,10 @@ impl Workspace {
         command
     }
 
-    /// As [`Workspace::cargo`], for what runs beside something that watches times: it has what processors are left.
+    /// As [`Workspace::cargo`], for what runs beside something that watches times.
     pub fn cargo_beside(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("nice");
-        command.args(["-n", "19"]).arg(cargo()).args(args).current_dir(&self.root);
+        let mut command = beside(cargo());
+        command.args(args).current_dir(&self.root);
         as_from_a_shell(&mut command);
         command
     }
@@ -105,6 +106,13 @@ impl Workspace {
         self.show_cargo(&[&["build", "--package", "minet-node", "--bin", "minet"], profile].concat())?;
         Ok(self.target.join(if release { "release" } else { "debug" }).join("minet"))
     }
+}
+
+/// A program that has what processors others leave: it gives way at once to whoever wakes up (`SCHED_IDLE`).
+pub fn beside(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("chrt");
+    command.args(["--idle", "0"]).arg(program);
+    command
 }
 
 /// Without what the cargo that runs this program says of it: some build scripts ask for that, and would run again, with all that

@@ -1,6 +1,6 @@
 //! The program `pieces` under callgrind.
 
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, beside};
 use minet_tests::{Error, Result, run, run_for};
 use serde_json::Value;
 use std::{
@@ -52,8 +52,8 @@ pub fn compiler() -> Result<String> {
 
 fn total(program: &Path, name: &str, count: u64) -> Result<u64> {
     // Like the build, it may run beside something that watches times; what is counted does not depend on it.
-    let mut command = Command::new("nice");
-    command.args(["-n", "19", "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
+    let mut command = beside("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
     command.args(["--repeat", name, &count.to_string()]);
     let said = run(command)?.stderr;
     collected(&said).ok_or_else(|| Error::unexpected(format!("callgrind said: {said}")))
