@@ -15,7 +15,7 @@ mod limits;
 pub mod machine;
 mod measure;
 mod messages;
-mod page;
+pub mod page;
 mod peers;
 mod plot;
 mod rig;

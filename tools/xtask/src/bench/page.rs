@@ -91,7 +91,7 @@ impl Bystander {
     }
 
     /// The part of all processor time that the host took for somebody else, in percent.
-    fn stolen(&self) -> f64 {
+    pub fn stolen(&self) -> f64 {
         let spent: Vec<f64> = processor_times().iter().zip(&self.before).map(|(now, then)| now - then).collect();
         // user, nice, system, idle, iowait, irq, softirq, steal; guests are counted in user already.
         let all: f64 = spent.iter().take(8).sum();

@@ -4,7 +4,9 @@ mod outcome;
 mod suites;
 
 use crate::{
-    bare, demo,
+    bare,
+    bench::page::Bystander,
+    demo,
     instructions::{self, Outcome},
     packages,
     workspace::Workspace,
@@ -31,7 +33,7 @@ pub struct Args {
 
 /// Runs it; whether nothing failed.
 pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
-    let begun = Instant::now();
+    let (begun, bystander) = (Instant::now(), Bystander::new());
     let mut tally = Tally::new();
     outcome::forget(&workspace.records()?)?;
     if let Err(error) = packages::ensure(packages::NETWORK) {
@@ -70,7 +72,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
         true => tally.skip(COUNTS, "--quick"),
         false => count(workspace, tally),
     };
-    suites::run(workspace, args.quick, suites::Lacking { machine, rooms }, counts, &mut tally)?;
+    suites::run(workspace, args.quick, suites::Lacking { machine, rooms }, &bystander, counts, &mut tally)?;
     show_processors(workspace, lacking, &mut tally);
     outcome::keep(&tally, &workspace.commit(), &workspace.records()?)?;
     println!("\n{}", tally.story(begun.elapsed()));

@@ -1,7 +1,10 @@
 //! Every test of the workspace through plain `cargo test`, its output shown and read.
 
 use super::outcome::{Tally, TestName, Verdict};
-use crate::workspace::{Package, Workspace};
+use crate::{
+    bench::page::Bystander,
+    workspace::{Package, Workspace},
+};
 use minet_tests::{Error, Process, Result, run_for};
 use serde_json::Value;
 use std::{
@@ -34,6 +37,9 @@ const MACHINE_TESTS: &str = "bare_machine::";
 /// The test that checks the rooms for machines without an operating system.
 const ROOMS_TESTS: &str = "bare::";
 
+/// Per cent of the processors that the host may take for others before tests that watch times are left alone.
+const STOLEN_MOST: f64 = 5.0;
+
 /// What some tests lack here, in words.
 pub struct Lacking {
     /// To boot the image of the I/O processor.
@@ -47,12 +53,13 @@ pub fn minet(workspace: &Workspace) -> PathBuf {
     workspace.target.join("debug/minet")
 }
 
-/// Builds and runs all tests. Those in namespaces wait most of their time: all others, and `also`, run beside them, with what
-/// they leave of the processors.
+/// Builds and runs all tests. Those in namespaces wait most of their time: all others, and `also`, run beside them with what
+/// they leave of the processors. Where the host has taken much of these meanwhile, one after the other.
 pub fn run(
     workspace: &Workspace,
     quick: bool,
     lacking: Lacking,
+    bystander: &Bystander,
     also: impl FnOnce(&mut Tally) + Send,
     tally: &mut Tally,
 ) -> Result<()> {
@@ -88,9 +95,16 @@ pub fn run(
     if quick {
         tally.skip("documentation tests and model checking", "--quick");
     }
+    let beside = bystander.stolen() < STOLEN_MOST;
+    if !beside {
+        println!(
+            "== the host takes {:.0} % of the processors for others: tests run one after the other",
+            bystander.stolen()
+        );
+    }
     let others = || {
         let mut tally = Tally::new();
-        for command in others(workspace, is_root, quick, &options) {
+        for command in others(workspace, is_root, quick, beside, &options) {
             // Shown as a whole: between lines of the other tests nobody could read them.
             let mut lines = Vec::new();
             let done = tests(command, &programs, &mut tally, |line| lines.push(line));
@@ -100,16 +114,20 @@ pub fn run(
         also(&mut tally);
         Ok(tally)
     };
-    let others: Result<Tally> = thread::scope(|scope| {
-        let others = scope.spawn(others);
-        let done = if is_root {
-            tests(in_namespaces(workspace, &options), &programs, tally, |line| println!("{line}"))
-        } else {
-            Ok(())
-        };
-        let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        done.and(others)
-    });
+    let mut in_namespaces = || match is_root {
+        true => tests(in_namespaces(workspace, &options), &programs, tally, |line| println!("{line}")),
+        false => Ok(()),
+    };
+    let others: Result<Tally> = if beside {
+        thread::scope(|scope| {
+            let others = scope.spawn(others);
+            let done = in_namespaces();
+            let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            done.and(others)
+        })
+    } else {
+        others().and_then(|others| in_namespaces().map(|()| others))
+    };
     tally.absorb(others?);
     Ok(())
 }
@@ -126,7 +144,8 @@ fn in_namespaces(workspace: &Workspace, options: &[&str]) -> Command {
 }
 
 /// All others, as far as they run without root where we are not.
-fn others(workspace: &Workspace, is_root: bool, quick: bool, options: &[&str]) -> Vec<Command> {
+fn others(workspace: &Workspace, is_root: bool, quick: bool, beside: bool, options: &[&str]) -> Vec<Command> {
+    let cargo = |args: &[&str]| if beside { workspace.cargo_beside(args) } else { workspace.cargo(args) };
     let tests =
         |package: &Package| package.tests.iter().filter(|test| *test != NAMESPACES).cloned().collect::<Vec<_>>();
     let mut commands = Vec::new();
@@ -135,19 +154,19 @@ fn others(workspace: &Workspace, is_root: bool, quick: bool, options: &[&str]) -
             workspace.packages.iter().flat_map(tests).flat_map(|test| ["--test".to_owned(), test]).collect();
         let chosen: Vec<&str> = chosen.iter().map(String::as_str).collect();
         let kinds = ["test", "--workspace", "--lib", "--bins", "--examples", "--benches"];
-        commands.push(workspace.cargo_beside(&[&kinds[..], &chosen, options].concat()));
+        commands.push(cargo(&[&kinds[..], &chosen, options].concat()));
     } else {
         let network = ["test", "--workspace", "--all-targets", "--exclude", NETWORK_TESTS];
-        commands.push(workspace.cargo_beside(&[&network[..], options].concat()));
+        commands.push(cargo(&[&network[..], options].concat()));
         let plain = [&["test", "--package", NETWORK_TESTS][..], &PLAIN_TESTS[..], options].concat();
-        commands.push(workspace.cargo_beside(&plain));
+        commands.push(cargo(&plain));
     }
     for command in &mut commands {
         command.env("MINET_BIN", minet(workspace));
     }
     if !quick {
-        commands.push(workspace.cargo_beside(&["test", "--workspace", "--doc", "--no-fail-fast", "--color", "never"]));
-        commands.push(loom(workspace));
+        commands.push(cargo(&["test", "--workspace", "--doc", "--no-fail-fast", "--color", "never"]));
+        commands.push(loom(workspace, cargo));
     }
     commands
 }
@@ -226,9 +245,9 @@ fn verdict_of(line: &str) -> Option<(String, Verdict)> {
 }
 
 /// The ring under loom, in a build of its own.
-fn loom(workspace: &Workspace) -> Command {
+fn loom(workspace: &Workspace, cargo: impl Fn(&[&str]) -> Command) -> Command {
     let args = ["test", "--package", "fabric-ring", "--release", "--test", "loom", "--color", "never"];
-    let mut command = workspace.cargo_beside(&args);
+    let mut command = cargo(&args);
     command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.target.join("loom"));
     command
 }
