@@ -1,10 +1,7 @@
 //! Every test of the workspace through plain `cargo test`, its output shown and read.
 
 use super::outcome::{Tally, TestName, Verdict};
-use crate::{
-    bench::page::Bystander,
-    workspace::{Package, Workspace},
-};
+use crate::{bench::page::Bystander, workspace::Workspace};
 use minet_tests::{Error, Process, Result, run_for};
 use serde_json::Value;
 use std::{
@@ -25,6 +22,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 const NETWORK_TESTS: &str = "minet-tests";
 /// Its tests in namespaces.
 const NAMESPACES: &str = "netns";
+/// Its simulator.
+const SIMULATOR: &str = "sim";
 
 /// A test program: its package and target.
 type Program = (String, String);
@@ -53,7 +52,7 @@ pub fn minet(workspace: &Workspace) -> PathBuf {
     workspace.target.join("debug/minet")
 }
 
-/// Builds and runs all tests. Those in namespaces wait most of their time: all others, and `also`, run beside them with what
+/// Builds and runs all tests. Those in namespaces wait most of their time: what watches no time, and `also`, runs beside them with what
 /// they leave of the processors. Where the host has taken much of these meanwhile, one after the other.
 pub fn run(
     workspace: &Workspace,
@@ -79,6 +78,7 @@ pub fn run(
     if !is_root {
         tally.skip("tests in namespaces and of carriers", "they need root");
     }
+    let rooms = !quick && lacking.rooms.is_none();
     let mut options = vec!["--no-fail-fast", "--color", "never", "--"];
     if !quick {
         options.push("--include-ignored");
@@ -102,9 +102,12 @@ pub fn run(
             bystander.stolen()
         );
     }
+    for command in before(workspace, is_root, &options) {
+        tests(command, &programs, tally, |line| println!("{line}"))?;
+    }
     let others = || {
         let mut tally = Tally::new();
-        for command in others(workspace, is_root, quick, beside, &options) {
+        for command in timeless(workspace, is_root, quick, rooms, beside) {
             // Shown as a whole: between lines of the other tests nobody could read them.
             let mut lines = Vec::new();
             let done = tests(command, &programs, &mut tally, |line| lines.push(line));
@@ -143,26 +146,42 @@ fn in_namespaces(workspace: &Workspace, options: &[&str]) -> Command {
     command
 }
 
-/// All others, as far as they run without root where we are not.
-fn others(workspace: &Workspace, is_root: bool, quick: bool, beside: bool, options: &[&str]) -> Vec<Command> {
-    let cargo = |args: &[&str]| if beside { workspace.cargo_beside(args) } else { workspace.cargo(args) };
-    let tests =
-        |package: &Package| package.tests.iter().filter(|test| *test != NAMESPACES).cloned().collect::<Vec<_>>();
+/// All others but those of [`timeless`]: many wait for something, so they have the processors for themselves. Without root, those that
+/// need none.
+fn before(workspace: &Workspace, is_root: bool, options: &[&str]) -> Vec<Command> {
+    let others = |test: &&String| *test != NAMESPACES && *test != SIMULATOR;
     let mut commands = Vec::new();
     if is_root {
-        let chosen: Vec<String> =
-            workspace.packages.iter().flat_map(tests).flat_map(|test| ["--test".to_owned(), test]).collect();
-        let chosen: Vec<&str> = chosen.iter().map(String::as_str).collect();
+        let all = workspace.packages.iter().flat_map(|package| package.tests.iter().filter(others));
+        let chosen: Vec<&str> = all.flat_map(|test| ["--test", test]).collect();
         let kinds = ["test", "--workspace", "--lib", "--bins", "--examples", "--benches"];
-        commands.push(cargo(&[&kinds[..], &chosen, options].concat()));
+        commands.push(workspace.cargo(&[&kinds[..], &chosen, options, &["--skip", ROOMS_TESTS]].concat()));
     } else {
         let network = ["test", "--workspace", "--all-targets", "--exclude", NETWORK_TESTS];
-        commands.push(cargo(&[&network[..], options].concat()));
+        commands.push(workspace.cargo(&[&network[..], options].concat()));
         let plain = [&["test", "--package", NETWORK_TESTS][..], &PLAIN_TESTS[..], options].concat();
-        commands.push(cargo(&plain));
+        commands.push(workspace.cargo(&plain));
     }
     for command in &mut commands {
         command.env("MINET_BIN", minet(workspace));
+    }
+    commands
+}
+
+/// Those that only compute or compile, however long it takes: the simulator (its clock is virtual), the rooms on a machine without an
+/// operating system, examples in documentation, model checking.
+fn timeless(workspace: &Workspace, is_root: bool, quick: bool, rooms: bool, beside: bool) -> Vec<Command> {
+    let cargo = |args: &[&str]| if beside { workspace.cargo_beside(args) } else { workspace.cargo(args) };
+    let ignored: &[&str] = if quick { &[] } else { &["--include-ignored"] };
+    let options = ["--no-fail-fast", "--color", "never", "--"];
+    let mut commands = Vec::new();
+    if is_root {
+        let simulator = ["test", "--workspace", "--test", SIMULATOR];
+        commands.push(cargo(&[&simulator[..], &options, ignored].concat()));
+    }
+    if is_root && rooms {
+        let own = ["test", "--workspace", "--bin", "xtask"];
+        commands.push(cargo(&[&own[..], &options, &[ROOMS_TESTS], ignored].concat()));
     }
     if !quick {
         commands.push(cargo(&["test", "--workspace", "--doc", "--no-fail-fast", "--color", "never"]));
