@@ -28,6 +28,8 @@ pub struct PingReport {
     pub times: Vec<f64>,
     /// When each reply came, in seconds, in order.
     arrivals: Vec<f64>,
+    /// The number of each request that has a reply, from 1.
+    answered: Vec<u32>,
 }
 
 impl<'a> Ping<'a> {
@@ -111,6 +113,12 @@ impl PingReport {
         Duration::from_secs_f64(gaps.fold(0.0, f64::max))
     }
 
+    /// Whether each of the first `count` requests has its reply. More are to be sent than are judged: `ping` waits for the last ones no
+    /// longer than the pause between two, or twice the longest round trip, and a machine may be kept from running for longer.
+    pub fn has_first(&self, count: u32) -> bool {
+        (1..=count).all(|number| self.answered.contains(&number))
+    }
+
     /// The middle of the round trips.
     pub fn median(&self) -> Option<f64> {
         self.percentile(0.5)
@@ -134,7 +142,9 @@ fn parse(said: &str) -> Result<PingReport> {
         said.lines().filter_map(|line| millis(line.split("time=").nth(1)?.split_whitespace().next()?)).collect();
     let arrival = |line: &str| line.strip_prefix('[')?.split(']').next()?.parse().ok();
     let arrivals = said.lines().filter(|line| line.contains("time=")).filter_map(arrival).collect();
-    let mut report = PingReport { sent, received, times, arrivals, ..PingReport::default() };
+    let number = |line: &str| line.split("icmp_seq=").nth(1)?.split_whitespace().next()?.parse().ok();
+    let answered = said.lines().filter(|line| line.contains("time=")).filter_map(number).collect();
+    let mut report = PingReport { sent, received, times, arrivals, answered, ..PingReport::default() };
     if let Some(summary) = said.lines().find_map(|line| line.strip_prefix("rtt ")?.split(" = ").nth(1)) {
         let mut parts = summary.split(['/', ' ']).map_while(millis);
         report.min = parts.next().ok_or_else(wrong)?;
@@ -160,6 +170,7 @@ mod tests {
         assert_eq!((report.min, report.avg, report.max), (45.0, 50.0, 55.0));
         assert_eq!(report.median(), Some(55.0));
         assert_eq!(report.longest_gap(), Duration::from_millis(1250));
+        assert!(report.has_first(2) && !report.has_first(3));
         assert!(parse("ping: unknown host").is_err());
     }
 }

@@ -36,6 +36,8 @@ impl Rig {
         let net = Net::new()?;
         let mut config = Config::new("a", 1);
         config.iop_extra = "faults = true".to_owned();
+        // A flood is above it also where nothing runs fast.
+        config.segment_extra = "broadcast_limit = 1000".to_owned();
         for n in 1..=count {
             let name = format!("io{n}");
             config = match &image {
