@@ -45,14 +45,15 @@ pub fn floods_do_no_harm(rig: &Rig) -> Result<()> {
     let a = &rig.node;
     fail(rig, BELLS)?;
     undisturbed(rig, || {
-        // Each is answered, and what the flood would delay it would delay always.
-        let mut quickest = Duration::MAX;
+        // Each is answered; the middle one is judged, since one may be late on a machine that others use.
+        let mut times = Vec::new();
         for _ in 0..20 {
             let begun = std::time::Instant::now();
             a.ask(&["status"])?;
-            quickest = quickest.min(begun.elapsed());
+            times.push(begun.elapsed());
         }
-        assert!(quickest < Duration::from_secs(1), "its host answers after {quickest:?}");
+        times.sort();
+        assert!(times[10] < Duration::from_secs(1), "its host answers: {times:?}");
         Ok(())
     })?;
     a.ask(&["iop", "reset", "io1"])?;

@@ -117,19 +117,19 @@ pub fn run(
         also(&mut tally);
         Ok(tally)
     };
-    let mut in_namespaces = || match is_root {
+    let mut networks = || match is_root {
         true => tests(in_namespaces(workspace, &options), &programs, tally, |line| println!("{line}")),
         false => Ok(()),
     };
     let others: Result<Tally> = if beside {
         thread::scope(|scope| {
             let others = scope.spawn(others);
-            let done = in_namespaces();
+            let done = networks();
             let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             done.and(others)
         })
     } else {
-        others().and_then(|others| in_namespaces().map(|()| others))
+        others().and_then(|others| networks().map(|()| others))
     };
     tally.absorb(others?);
     Ok(())
