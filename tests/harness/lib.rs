@@ -45,7 +45,7 @@ pub use node::{Node, minet_binary, xtask_binary};
 pub use owner::{
     Net, clean_leftovers, clean_up_on_signals, leave_the_end_to_signals, left_behind, left_by, undisturbed,
 };
-pub use ping::{Ping, PingReport};
+pub use ping::{Ping, PingReport, Pinging};
 pub use process::{OWNER, Output, Process, children, command_line, run, run_for};
 pub use ssh::Sshd;
 pub use underlay::{bridge, cable};

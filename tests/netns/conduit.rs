@@ -4,7 +4,7 @@ use crate::{
     sealed::{AT_A, AT_B, Rig, logged},
     topology::joined,
 };
-use minet_tests::{Config, Error, Iperf, Net, Netns, Node, Ping, PingReport, Result, SOON, bridge, cable, eventually};
+use minet_tests::{Config, Error, Iperf, Net, Netns, Node, Ping, Result, SOON, bridge, cable, eventually};
 use std::time::Duration;
 
 /// The carrier of the link that carries the traffic to the only peer.
@@ -62,7 +62,7 @@ fn ethernet_gives_way_to_udp_and_takes_back() -> Result<()> {
         let ping = Ping::new(&to, 150).every(Duration::from_millis(20)).start(&spaces[0])?;
         eventually(SOON, "replies", || Ok(ping.output()?.stdout.contains("icmp_seq=20 ").then_some(())))?;
         end.ip(&["link", "set", "e0", "down"])?;
-        let report = PingReport::parse(&ping.finish(SOON)?.stdout)?;
+        let report = ping.finish(SOON)?;
         // 100 ms are what it is to be; a busy machine has its say.
         let told = || nodes[0].with_log(format!("{:?} {:?}", report.longest_gap(), events(&nodes[0], "switched")));
         assert!(report.longest_gap() < Duration::from_millis(300), "{}", told());
@@ -92,7 +92,7 @@ fn a_link_that_swallows_everything_is_left() -> Result<()> {
     let ping = Ping::new(&to, 150).every(Duration::from_millis(20)).start(&spaces[0])?;
     eventually(SOON, "replies", || Ok(ping.output()?.stdout.contains("icmp_seq=20 ").then_some(())))?;
     middle.ip(&["link", "set", "p2", "nomaster"])?;
-    let report = PingReport::parse(&ping.finish(SOON)?.stdout)?;
+    let report = ping.finish(SOON)?;
     becomes(&nodes, "udp")?;
     assert!(report.longest_gap() < Duration::from_millis(400), "{:?}", report.longest_gap());
     eventually(SOON, "the reason", || {

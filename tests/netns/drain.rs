@@ -1,7 +1,7 @@
 //! `minet drain`, and restarts that keep the interface.
 
 use crate::topology::{five, joined, udp_configs, udp_spaces};
-use minet_tests::{Error, Net, Node, Ping, PingReport, Process, Result, SOON, eventually, run};
+use minet_tests::{Error, Net, Node, Ping, Process, Result, SOON, eventually, run};
 use serde_json::Value;
 use std::{process::Command, time::Duration};
 
@@ -39,7 +39,7 @@ fn a_relay_is_drained_without_loss() -> Result<()> {
     assert!(told.ends_with(&["draining".into(), "drained".into(), "left".into()]), "{said}");
     assert!(nodes[relay].wait_end(SOON)?.success(), "{}", nodes[relay].with_log(said));
     assert!(nodes[relay].space().flags("minet0").is_err(), "its interface is gone");
-    let report = PingReport::parse(&ping.finish(SOON)?.stdout)?;
+    let report = ping.finish(SOON)?;
     assert_eq!(report.received, report.sent, "{}", nodes[2].with_log(format!("{report:?}")));
     assert_ne!(nodes[2].member("e")?["via"].as_str(), Some(&*via));
     nodes[2].wait_state(&via, "down", SOON)?;
@@ -99,7 +99,7 @@ fn a_restart_keeps_the_interface_and_flows_resume() -> Result<()> {
         eventually(SOON, "replies", || Ok(ping.output()?.stdout.contains("icmp_seq=20 ").then_some(())))?;
         nodes[1].relaunch()?;
         nodes[1].wait_ready()?;
-        gaps.push(PingReport::parse(&ping.finish(SOON)?.stdout)?.longest_gap());
+        gaps.push(ping.finish(SOON)?.longest_gap());
         nodes.iter().try_for_each(|node| node.wait_members(2, SOON))?;
     }
     let number = |text: &str| text.split(':').next().map(str::to_owned);

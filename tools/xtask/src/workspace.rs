@@ -27,6 +27,8 @@ pub struct Workspace {
 pub struct Package {
     /// Its name.
     pub name: String,
+    /// Its directory, where its tests run.
+    pub dir: PathBuf,
     /// What cargo makes of it: target name and root source file.
     pub targets: Vec<(String, PathBuf)>,
     /// Those of them that are in `tests`.
@@ -48,7 +50,8 @@ impl Workspace {
             let tests =
                 all.iter().filter(|target| target["kind"][0] == "test").filter_map(target).map(|(name, _)| name);
             let (targets, tests) = (all.iter().filter_map(target).collect(), tests.collect());
-            Some(Package { name: package["name"].as_str()?.to_owned(), targets, tests })
+            let dir = path(&package["manifest_path"])?.parent()?.to_owned();
+            Some(Package { dir, name: package["name"].as_str()?.to_owned(), targets, tests })
         };
         let packages = said["packages"].as_array().map(|all| all.iter().filter_map(package).collect());
         let found = (|| {

@@ -249,6 +249,7 @@ macro_rules! suite {
     #[test]
     fn files_belong_to_the_nearest_root() {
         let package = |name: &str, targets: &[(&str, &str)]| crate::workspace::Package {
+            dir: "x".into(),
             name: name.into(),
             targets: targets.iter().map(|(name, root)| ((*name).to_owned(), PathBuf::from(root))).collect(),
             tests: Vec::new(),

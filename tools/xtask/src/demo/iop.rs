@@ -8,7 +8,7 @@
 
 use super::report::Report;
 use crate::packages;
-use minet_tests::{Config, Error, Net, Node, Ping, PingReport, Result, SOON, Sshd, eventually};
+use minet_tests::{Config, Error, Net, Node, Ping, Result, SOON, Sshd, eventually};
 use serde_json::Value;
 use std::{
     io::Read,
@@ -167,7 +167,7 @@ fn kill(stage: &mut Stage) -> Result<String> {
     stage.life("io1", before["lives"].as_u64().unwrap_or(1) + 1)?;
     let back = begun.elapsed();
     Ping::new(IO1, 3).run(stage.a.space())?;
-    let others = PingReport::parse(&others.finish(SOON)?.stdout)?;
+    let others = others.finish(SOON)?;
     match others.received == others.sent {
         true => Ok(format!(
             "operational {} ms after, io2 answered {} of {}",

@@ -1,7 +1,7 @@
 //! Rows about life: counters, link state, MTU, crash, shutdown, order of starting.
 
 use super::stage::Stage;
-use minet_tests::{Error, Iperf, IperfReport, Node, Ping, PingReport, Result, SOON, Traffic, eventually};
+use minet_tests::{Error, Iperf, IperfReport, Node, Ping, Result, SOON, Traffic, eventually};
 use std::time::{Duration, Instant};
 
 /// Of the interfaces in the end, in bytes.
@@ -55,8 +55,8 @@ pub fn crash(stage: &mut Stage) -> Result<String> {
     c.kill();
     c.relaunch()?;
 
-    let victim = PingReport::parse(&victim.finish(SOON)?.stdout)?;
-    let others = PingReport::parse(&others.finish(SOON)?.stdout)?;
+    let victim = victim.finish(SOON)?;
+    let others = others.finish(SOON)?;
     let load = IperfReport::parse(&load.finish(SOON)?.stdout)?;
     if victim.received < 100 {
         return Err(Error::unexpected(format!("c did not come back: {} of {}", victim.received, victim.sent)));

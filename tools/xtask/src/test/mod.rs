@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must hold, one closing line.
 
+mod again;
 mod outcome;
 mod suites;
 

@@ -27,6 +27,8 @@ pub struct TestName {
 pub enum Verdict {
     /// It ran and held.
     Passed,
+    /// It did not hold while the host took the processors, and held when it ran again, alone.
+    Again,
     /// It ran and did not.
     Failed,
     /// It did not run.
@@ -70,6 +72,13 @@ impl Tally {
         self.tests.push((name, verdict));
     }
 
+    /// Changes how a test ended.
+    pub fn judge_again(&mut self, name: &TestName, verdict: Verdict) {
+        for (_, old) in self.tests.iter_mut().filter(|(test, _)| test == name) {
+            *old = verdict;
+        }
+    }
+
     /// Keeps what another one has, too.
     pub fn absorb(&mut self, other: Self) {
         self.tests.extend(other.tests);
@@ -92,7 +101,11 @@ impl Tally {
     pub fn closing_line(&self) -> String {
         let [passed, failed, skipped] =
             [Verdict::Passed, Verdict::Failed, Verdict::Skipped].map(|verdict| self.count(verdict));
-        format!("{passed} passed, {failed} failed, {skipped} skipped")
+        let again = match self.count(Verdict::Again) {
+            0 => String::new(),
+            again => format!(", {again} passed only when run again: the host took the processors"),
+        };
+        format!("{passed} passed, {failed} failed, {skipped} skipped{again}")
     }
 
     /// What a person wants to know above the last line.
@@ -161,7 +174,7 @@ pub fn kept(dir: &Path) -> Result<Option<Run>> {
         };
         let test = TestName { package, target, path };
         match verdict.as_str() {
-            "passed" => run.passed.push(test),
+            "passed" | "again" => run.passed.push(test),
             "failed" => run.failed.push(test),
             _ => {}
         }
@@ -189,6 +202,18 @@ mod tests {
         tally.check("bad", || Err(Error::unexpected("no")));
         assert_eq!(tally.closing_line(), "2 passed, 2 failed, 1 skipped");
         assert!(!tally.is_good());
+    }
+
+    #[test]
+    fn what_passed_alone_is_in_the_closing_line() {
+        let mut tally = Tally::new();
+        tally.test(name("a"), Verdict::Passed);
+        tally.test(name("b"), Verdict::Failed);
+        assert!(!tally.is_good());
+        tally.judge_again(&name("b"), Verdict::Again);
+        assert!(tally.is_good());
+        let told = "1 passed, 0 failed, 0 skipped, 1 passed only when run again: the host took the processors";
+        assert_eq!(tally.closing_line(), told);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Every test of the workspace through plain `cargo test`, its output shown and read.
 
-use super::outcome::{Tally, TestName, Verdict};
+use super::{
+    again::{self, Failure, STOLEN_MOST},
+    outcome::{Tally, TestName, Verdict},
+};
 use crate::{bench::page::Bystander, workspace::Workspace};
 use minet_tests::{Error, Process, Result, run_for};
 use serde_json::Value;
@@ -28,6 +31,9 @@ const SIMULATOR: &str = "sim";
 /// A test program: its package and target.
 type Program = (String, String);
 
+/// Tests that failed, and the part of the processors, in per cent, that the host took while their command ran.
+type Failures = Vec<(TestName, f64)>;
+
 /// The tests of that package that need nothing but the compiler.
 const PLAIN_TESTS: [&str; 7] = ["--lib", "--test", "arrows", "--test", "corpus", "--test", "sim"];
 
@@ -35,9 +41,6 @@ const PLAIN_TESTS: [&str; 7] = ["--lib", "--test", "arrows", "--test", "corpus",
 const MACHINE_TESTS: &str = "bare_machine::";
 /// The test that checks the rooms for machines without an operating system.
 const ROOMS_TESTS: &str = "bare::";
-
-/// Per cent of the processors that the host may take for others before tests that watch times are left alone.
-const STOLEN_MOST: f64 = 5.0;
 
 /// What some tests lack here, in words.
 pub struct Lacking {
@@ -102,36 +105,63 @@ pub fn run(
             bystander.stolen()
         );
     }
+    let mut failures = Failures::new();
     for command in before(workspace, is_root, &options) {
-        tests(command, &programs, tally, |line| println!("{line}"))?;
+        failures.extend(tests(command, &programs, tally, |line| println!("{line}"))?);
     }
     let others = || {
-        let mut tally = Tally::new();
+        let (mut tally, mut failures) = (Tally::new(), Failures::new());
         for command in timeless(workspace, is_root, quick, rooms, beside) {
             // Shown as a whole: between lines of the other tests nobody could read them.
             let mut lines = Vec::new();
             let done = tests(command, &programs, &mut tally, |line| lines.push(line));
             println!("{}", lines.join("\n"));
-            done?;
+            failures.extend(done?);
         }
         also(&mut tally);
-        Ok(tally)
+        Ok((tally, failures))
     };
     let mut networks = || match is_root {
         true => tests(in_namespaces(workspace, &options), &programs, tally, |line| println!("{line}")),
-        false => Ok(()),
+        false => Ok(Failures::new()),
     };
-    let others: Result<Tally> = if beside {
+    let (of_networks, (of_others, more)) = if beside {
         thread::scope(|scope| {
             let others = scope.spawn(others);
-            let done = networks();
+            let of_networks = networks();
             let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            done.and(others)
-        })
+            Ok::<_, Error>((of_networks?, others?))
+        })?
     } else {
-        others().and_then(|others| networks().map(|()| others))
+        let others = others()?;
+        (networks()?, others)
     };
-    tally.absorb(others?);
+    tally.absorb(of_others);
+    failures.extend(of_networks);
+    failures.extend(more);
+    look_again(workspace, &programs, failures, tally)
+}
+
+/// Gives what failed for want of processors another try.
+fn look_again(
+    workspace: &Workspace,
+    programs: &HashMap<String, Program>,
+    failures: Failures,
+    tally: &mut Tally,
+) -> Result<()> {
+    let whole = |(name, stolen): (TestName, f64)| {
+        let program = |(_, (package, target)): &(&String, &Program)| *package == name.package && *target == name.target;
+        let program = programs.iter().find(program)?.0.into();
+        let dir = workspace.packages.iter().find(|package| package.name == name.package)?.dir.clone();
+        Some(Failure { name, program, dir, stolen })
+    };
+    // A test that is no program of its own, as examples in documentation, watches no time.
+    let failures: Option<Vec<Failure>> = failures.into_iter().map(whole).collect();
+    if let Some(failures) = failures.filter(|all| again::deserve(all)) {
+        for (name, verdict) in again::run(failures, &minet(workspace))? {
+            tally.judge_again(&name, verdict);
+        }
+    }
     Ok(())
 }
 
@@ -205,20 +235,20 @@ fn built(workspace: &Workspace) -> Result<HashMap<String, Program>> {
     Ok(said.lines().filter_map(program).collect())
 }
 
-/// Runs `cargo test`, shows what it says and keeps each verdict.
+/// Runs `cargo test`, shows what it says and keeps each verdict; what failed.
 fn tests(
     mut command: Command,
     programs: &HashMap<String, Program>,
     tally: &mut Tally,
     mut show: impl FnMut(String),
-) -> Result<()> {
+) -> Result<Failures> {
+    let (bystander, mut failed) = (Bystander::new(), Vec::new());
     show(format!("== {}", minet_tests::command_line(&command)));
     let (reader, writer) = pipe().map_err(Error::io("make a pipe"))?;
     let twin = writer.try_clone().map_err(Error::io("share a pipe"))?;
     command.stdout(writer).stderr(twin);
     // The command's own ends of the pipe are closed with it, else the reading would not end.
     let mut process = Process::spawn_as_is(command)?;
-    let failed_before = tally.count(Verdict::Failed);
     let mut program = (String::new(), String::new());
     for line in BufReader::new(reader).split(b'\n') {
         let line = line.map_err(Error::io("read what the tests say"))?;
@@ -227,16 +257,21 @@ fn tests(
             program = next;
         } else if let Some((path, verdict)) = verdict_of(&line) {
             let (package, target) = program.clone();
-            tally.test(TestName { package, target, path }, verdict);
+            let name = TestName { package, target, path };
+            if verdict == Verdict::Failed {
+                failed.push(name.clone());
+            }
+            tally.test(name, verdict);
         }
         show(line);
     }
     let status = process.wait(LONGEST)?;
     // A test program that crashes says no verdict: its end counts.
-    if !status.is_some_and(|status| status.success()) && tally.count(Verdict::Failed) == failed_before {
+    if !status.is_some_and(|status| status.success()) && failed.is_empty() {
         tally.check("test programs end well", || Err(Error::unexpected("a test program did not end well")));
     }
-    Ok(())
+    let stolen = bystander.stolen();
+    Ok(failed.into_iter().map(|name| (name, stolen)).collect())
 }
 
 /// `Running unittests src/lib.rs (target/debug/deps/fabric-0123)` and `Doc-tests fabric`.

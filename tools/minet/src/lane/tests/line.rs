@@ -148,6 +148,9 @@ fn nothing_is_allocated_for_frames_that_are_cut_merged_sliced_flooded_or_relayed
     let [one, two, three] = ends.each_ref().map(End::counters);
     assert_eq!((one.cut, one.cut_parts, one.sliced), (2 * all, 2 * all * parts, 2 * all));
     assert!(two.merged_parts >= two.merged * 2 && two.merged >= 2 * all, "for itself, and what it passes on");
+    for end in [two, three] {
+        assert!(end.foretold > end.merged_parts / 2 && end.foretold < end.merged_parts, "most parts are not parsed");
+    }
     assert!(two.cut >= all && three.merged >= all, "cut again, and merged again");
     assert_eq!((two.reassembled, three.reassembled), (all, all));
     assert!(two.relayed > 3 * all);

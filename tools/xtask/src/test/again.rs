@@ -1,0 +1,81 @@
+//! What failed while the host took the processors, once more and alone.
+//!
+//! Tests of outages, of rates and of clocks watch real time. Where the host gives the processors to others, a test that waits 300 ms for a
+//! program may wait for one that was not let run. So a failure counts at once where the host took little; where it took much, the
+//! test has two more tries, one at a time, and the closing line says how many needed them.
+
+use super::outcome::{TestName, Verdict};
+use minet_tests::{Error, Process, Result, command_line};
+use std::{path::PathBuf, process::Command, time::Duration};
+
+/// Per cent of the processors that the host may take for others before a test that watches time is no judge any more.
+pub const STOLEN_MOST: f64 = 3.0;
+/// More failures than this are not for want of processors.
+const MOST: usize = 25;
+/// How often each is tried again.
+const TRIES: u32 = 2;
+/// No test takes longer.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// A test that failed, and how to run it alone.
+pub struct Failure {
+    /// The test.
+    pub name: TestName,
+    /// Its program.
+    pub program: PathBuf,
+    /// Where it runs: the directory of its package.
+    pub dir: PathBuf,
+    /// Per cent of the processors that the host took while its program ran.
+    pub stolen: f64,
+}
+
+/// Whether all of these deserve another look: there are few, and the host took much.
+pub fn deserve(failures: &[Failure]) -> bool {
+    failures.len() <= MOST && failures.iter().all(|failure| failure.stolen >= STOLEN_MOST)
+}
+
+/// Runs each alone; [`Verdict::Again`] where it passes now.
+pub fn run(failures: Vec<Failure>, minet: &std::path::Path) -> Result<Vec<(TestName, Verdict)>> {
+    let mut verdicts = Vec::new();
+    for failure in failures {
+        let mut verdict = Verdict::Failed;
+        for _ in 0..TRIES {
+            let mut command = Command::new(&failure.program);
+            command.args(["--include-ignored", "--exact", &failure.name.path]).current_dir(&failure.dir);
+            command.env("MINET_BIN", minet);
+            println!("== again, since the host took {:.0} %: {}", failure.stolen, command_line(&command));
+            let status = Process::spawn_as_is(command)?.wait(LONGEST)?;
+            if status.ok_or_else(|| Error::unexpected("a test did not end"))?.success() {
+                verdict = Verdict::Again;
+                break;
+            }
+        }
+        verdicts.push((failure.name, verdict));
+    }
+    Ok(verdicts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(program: &str, path: &str, stolen: f64) -> Failure {
+        let name = TestName { package: "p".into(), target: "t".into(), path: path.into() };
+        Failure { name, program: program.into(), dir: ".".into(), stolen }
+    }
+
+    #[test]
+    fn a_quiet_machine_gives_no_second_try() {
+        assert!(deserve(&[failure("true", "a", 40.0), failure("true", "b", STOLEN_MOST)]));
+        assert!(!deserve(&[failure("true", "a", 40.0), failure("true", "b", STOLEN_MOST - 0.1)]));
+        let many: Vec<Failure> = (0..=MOST).map(|_| failure("true", "a", 40.0)).collect();
+        assert!(!deserve(&many));
+    }
+
+    #[test]
+    fn what_passes_alone_is_told_apart_from_what_fails_again() {
+        let ran = run(vec![failure("true", "a", 9.0), failure("false", "b", 9.0)], "minet".as_ref()).unwrap();
+        let verdicts: Vec<Verdict> = ran.into_iter().map(|(_, verdict)| verdict).collect();
+        assert_eq!(verdicts, [Verdict::Again, Verdict::Failed]);
+    }
+}
