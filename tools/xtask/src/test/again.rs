@@ -2,18 +2,33 @@
 //!
 //! Tests of outages, of rates and of clocks watch real time. Where the host gives the processors to others, a test that waits 300 ms for a
 //! program may wait for one that was not let run. So a failure counts at once where the host took little; where it took much, the
-//! test has two more tries, one at a time, and the closing line says how many needed them.
+//! test has more tries, one at a time, each when the host takes less (or when that was waited for long enough), and the closing line
+//! says how many needed them.
 
 use super::outcome::{TestName, Verdict};
+use crate::bench::page::Bystander;
 use minet_tests::{Error, Process, Result, command_line};
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{
+    hint,
+    path::{Path, PathBuf},
+    process::Command,
+    thread::{self, available_parallelism},
+    time::{Duration, Instant},
+};
 
 /// Per cent of the processors that the host may take for others before a test that watches time is no judge any more.
 pub const STOLEN_MOST: f64 = 3.0;
 /// More failures than this are not for want of processors.
 const MOST: usize = 25;
 /// How often each is tried again.
-const TRIES: u32 = 2;
+const TRIES: u32 = 3;
+/// Per cent that the host may take when a test is tried again.
+const CALM: f64 = 10.0;
+/// So long all tries together wait for that, and between two looks.
+const WAITS: Duration = Duration::from_secs(900);
+const PAUSE: Duration = Duration::from_secs(15);
+/// What the host takes shows only while the processors are wanted: so long for each look.
+const LOOK: Duration = Duration::from_secs(1);
 /// No test takes longer.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -35,11 +50,13 @@ pub fn deserve(failures: &[Failure]) -> bool {
 }
 
 /// Runs each alone; [`Verdict::Again`] where it passes now.
-pub fn run(failures: Vec<Failure>, minet: &std::path::Path) -> Result<Vec<(TestName, Verdict)>> {
+pub fn run(failures: Vec<Failure>, minet: &Path) -> Result<Vec<(TestName, Verdict)>> {
     let mut verdicts = Vec::new();
+    let patient = Instant::now() + WAITS;
     for failure in failures {
         let mut verdict = Verdict::Failed;
         for _ in 0..TRIES {
+            wait_for_calm(patient);
             let mut command = Command::new(&failure.program);
             command.args(["--include-ignored", "--exact", &failure.name.path]).current_dir(&failure.dir);
             command.env("MINET_BIN", minet);
@@ -53,6 +70,33 @@ pub fn run(failures: Vec<Failure>, minet: &std::path::Path) -> Result<Vec<(TestN
         verdicts.push((failure.name, verdict));
     }
     Ok(verdicts)
+}
+
+/// Waits until the host takes little, until then at most.
+fn wait_for_calm(patient: Instant) {
+    loop {
+        let taken = taken_now();
+        if taken <= CALM || Instant::now() + PAUSE >= patient {
+            return;
+        }
+        println!("== the host takes {taken:.0} %: waiting for less");
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Per cent of the processors that the host takes now, while all of them are wanted.
+fn taken_now() -> f64 {
+    let (bystander, end) = (Bystander::new(), Instant::now() + LOOK);
+    thread::scope(|scope| {
+        for _ in 0..available_parallelism().map_or(1, std::num::NonZero::get) {
+            scope.spawn(|| {
+                while Instant::now() < end {
+                    hint::spin_loop();
+                }
+            });
+        }
+    });
+    bystander.stolen()
 }
 
 #[cfg(test)]
@@ -70,6 +114,13 @@ mod tests {
         assert!(!deserve(&[failure("true", "a", 40.0), failure("true", "b", STOLEN_MOST - 0.1)]));
         let many: Vec<Failure> = (0..=MOST).map(|_| failure("true", "a", 40.0)).collect();
         assert!(!deserve(&many));
+    }
+
+    #[test]
+    fn a_host_that_takes_all_is_not_waited_for_without_end() {
+        let begun = Instant::now();
+        wait_for_calm(begun + PAUSE);
+        assert!(begun.elapsed() < PAUSE);
     }
 
     #[test]
