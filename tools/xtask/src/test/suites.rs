@@ -158,7 +158,7 @@ fn look_again(
     // A test that is no program of its own, as examples in documentation, watches no time.
     let known: Option<Vec<Failure>> = failures.iter().cloned().map(whole).collect();
     let verdicts = match known.filter(|all| again::deserve(all)) {
-        Some(known) => again::run(known, &minet(workspace))?,
+        Some(known) => again::run(known, &minet(workspace), again::WAITS)?,
         None => failures.into_iter().map(|(name, _)| (name, Verdict::Failed)).collect(),
     };
     for (name, verdict) in verdicts {
