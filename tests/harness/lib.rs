@@ -49,5 +49,5 @@ pub use ping::{Ping, PingReport, Pinging};
 pub use process::{OWNER, Output, Process, children, command_line, run, run_for};
 pub use ssh::Sshd;
 pub use underlay::{bridge, cable};
-pub use usage::{exact_processor_seconds, processor_seconds, proportional_kib};
+pub use usage::{exact_processor_seconds, processor_seconds, processor_times, proportional_kib};
 pub use wait::{SOON, eventually};

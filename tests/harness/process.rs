@@ -1,6 +1,6 @@
 //! Child processes that end with their handle, and commands whose status is checked.
 
-use crate::{Error, Result, guard, owner, sys};
+use crate::{Error, Result, guard, owner, sys, wait::Deadline};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -11,7 +11,7 @@ use std::{
     os::unix::fs::FileExt,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long a command may take when the caller says nothing.
@@ -169,13 +169,12 @@ impl Process {
         }
         let pid = Pid::from_raw(self.child.id() as i32).ok_or_else(|| Error::unexpected("a child without a number"))?;
         let end = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| Error::io(what())(errno.into()))?;
-        let deadline = Instant::now() + limit;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+        let deadline = Deadline::after(limit);
+        while let Some(left) = deadline.left() {
             let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
             match poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&left)) {
+                Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => break,
-                Err(Errno::INTR) => {}
                 Err(errno) => return Err(Error::io(what())(errno.into())),
             }
         }

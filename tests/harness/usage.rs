@@ -47,6 +47,14 @@ pub fn proportional_kib(pid: u32) -> Result<u64> {
     number.ok_or_else(|| Error::unexpected(format!("smaps_rollup said {said}")))
 }
 
+/// Time that all processors spent since they began, in ticks: user, nice, system, idle, input and output, interrupts, soft interrupts,
+/// and what the host took for others. Empty where the kernel does not tell.
+pub fn processor_times() -> Vec<f64> {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let first = stat.lines().next().unwrap_or_default();
+    first.split_whitespace().skip(1).take(8).filter_map(|field| field.parse().ok()).collect()
+}
+
 /// What the kernel says of a thread that has ended: no such file, or, when that was open already, no such process.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())

@@ -4,7 +4,7 @@ use super::{
     figures::{Figures, Metric, Way},
     floors::Floor,
 };
-use minet_tests::{Error, Result, run};
+use minet_tests::{Error, Result, processor_times, run};
 use std::{fs, io, path::Path, process::Command};
 
 /// The page where there is none.
@@ -94,15 +94,9 @@ impl Bystander {
     pub fn stolen(&self) -> f64 {
         let spent: Vec<f64> = processor_times().iter().zip(&self.before).map(|(now, then)| now - then).collect();
         // user, nice, system, idle, iowait, irq, softirq, steal; guests are counted in user already.
-        let all: f64 = spent.iter().take(8).sum();
+        let all: f64 = spent.iter().sum();
         spent.get(7).map_or(0.0, |steal| 100.0 * steal / all.max(1.0))
     }
-}
-
-fn processor_times() -> Vec<f64> {
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let first = stat.lines().next().unwrap_or_default();
-    first.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect()
 }
 
 #[cfg(test)]
