@@ -95,7 +95,7 @@ impl<'a> Ping<'a> {
     /// Starts it.
     ///
     /// `ping` waits for the last replies no longer than the pause between two requests, or twice the longest round trip, and a
-    /// machine may be kept from running for longer. So it is to send more, for [`TAIL`], and is ended as soon as the replies that
+    /// machine may be kept from running for longer. So it is to send more, for two seconds, and is ended as soon as the replies that
     /// count are there; the requests beyond them are in no report.
     ///
     /// # Errors
