@@ -2,7 +2,7 @@ use super::*;
 use messenger::{Answer, Guest, GuestError, Life, Message, NodeId, PortSpec, To};
 use messenger_core::{Incarnation, Name, NodeConfig};
 use mio::{Events, Poll};
-use std::{path::PathBuf, thread};
+use std::{io::ErrorKind, path::PathBuf, thread};
 use tempfile::TempDir;
 
 mod hostile;
@@ -56,7 +56,11 @@ impl House {
         let mut last = false;
         while !last {
             last = thread.is_finished();
-            self.poll.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
+            match self.poll.poll(&mut events, Some(Duration::from_millis(5))) {
+                // A signal, as to the daemon's own loop, is nothing that came.
+                Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
+                polled => polled.unwrap(),
+            }
             let now = Time::from_nanos(self.start.elapsed().as_nanos() as u64);
             for event in &events {
                 self.guests.handle(event.token(), &mut self.node, now);
