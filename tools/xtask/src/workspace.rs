@@ -4,7 +4,6 @@ use minet_tests::{Error, Process, Result, command_line, run};
 use serde_json::Value;
 use std::{
     env,
-    ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -90,14 +89,6 @@ impl Workspace {
         command
     }
 
-    /// As [`Workspace::cargo`], for what runs beside something that watches times.
-    pub fn cargo_beside(&self, args: &[&str]) -> Command {
-        let mut command = beside(cargo());
-        command.args(args).current_dir(&self.root);
-        as_from_a_shell(&mut command);
-        command
-    }
-
     /// Runs cargo with its output shown.
     pub fn show_cargo(&self, args: &[&str]) -> Result<()> {
         show(self.cargo(args))
@@ -109,13 +100,6 @@ impl Workspace {
         self.show_cargo(&[&["build", "--package", "minet-node", "--bin", "minet"], profile].concat())?;
         Ok(self.target.join(if release { "release" } else { "debug" }).join("minet"))
     }
-}
-
-/// A program that has what processors others leave: it gives way at once to whoever wakes up (`SCHED_IDLE`).
-pub fn beside(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("chrt");
-    command.args(["--idle", "0"]).arg(program);
-    command
 }
 
 /// Without what the cargo that runs this program says of it: some build scripts ask for that, and would run again, with all that

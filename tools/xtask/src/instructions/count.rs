@@ -1,6 +1,6 @@
 //! The program `pieces` under callgrind.
 
-use crate::workspace::{Workspace, beside};
+use crate::workspace::Workspace;
 use minet_tests::{Error, Result, run, run_for};
 use serde_json::Value;
 use std::{
@@ -22,7 +22,7 @@ const BUILD: Duration = Duration::from_secs(3600);
 /// Builds it as `cargo bench` would.
 pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     let json = ["--release", "--message-format", "json-render-diagnostics"];
-    let said = run_for(workspace.cargo_beside(&[&["build"], &BENCH[..], &json[..]].concat()), BUILD)?.stdout;
+    let said = run_for(workspace.cargo(&[&["build"], &BENCH[..], &json[..]].concat()), BUILD)?.stdout;
     let program = |line: &str| {
         let said: Value = serde_json::from_str(line).ok()?;
         (said["target"]["name"] == "pieces").then_some(PathBuf::from(said["executable"].as_str()?))
@@ -51,8 +51,7 @@ pub fn compiler() -> Result<String> {
 }
 
 fn total(program: &Path, name: &str, count: u64) -> Result<u64> {
-    // Like the build, it may run beside something that watches times; what is counted does not depend on it.
-    let mut command = beside("valgrind");
+    let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
     command.args(["--repeat", name, &count.to_string()]);
     let said = run(command)?.stderr;

@@ -5,9 +5,7 @@ mod outcome;
 mod suites;
 
 use crate::{
-    bare,
-    bench::page::Bystander,
-    demo,
+    bare, demo,
     instructions::{self, Outcome},
     packages,
     workspace::Workspace,
@@ -34,7 +32,7 @@ pub struct Args {
 
 /// Runs it; whether nothing failed.
 pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
-    let (begun, bystander) = (Instant::now(), Bystander::new());
+    let begun = Instant::now();
     let mut tally = Tally::new();
     outcome::forget(&workspace.records()?)?;
     if let Err(error) = packages::ensure(packages::NETWORK) {
@@ -69,11 +67,12 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<bool> {
     };
     let rooms = if args.quick { None } else { bare::rooms_lack() };
     let lacking = machine.clone();
-    let counts = |tally: &mut Tally| match args.quick {
-        true => tally.skip(COUNTS, "--quick"),
-        false => count(workspace, tally),
-    };
-    suites::run(workspace, args.quick, suites::Lacking { machine, rooms }, &bystander, counts, &mut tally)?;
+    suites::run(workspace, args.quick, suites::Lacking { machine, rooms }, &mut tally)?;
+    if args.quick {
+        tally.skip(COUNTS, "--quick");
+    } else {
+        count(workspace, &mut tally);
+    }
     show_processors(workspace, lacking, &mut tally);
     outcome::keep(&tally, &workspace.commit(), &workspace.records()?)?;
     println!("\n{}", tally.story(begun.elapsed()));

@@ -79,12 +79,6 @@ impl Tally {
         }
     }
 
-    /// Keeps what another one has, too.
-    pub fn absorb(&mut self, other: Self) {
-        self.tests.extend(other.tests);
-        self.checks.extend(other.checks);
-    }
-
     /// How many ended so.
     pub fn count(&self, wanted: Verdict) -> usize {
         let tests = self.tests.iter().map(|(_, verdict)| verdict);

@@ -14,7 +14,7 @@ use std::{
     num::NonZero,
     path::PathBuf,
     process::Command,
-    thread::{self, available_parallelism},
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -55,16 +55,8 @@ pub fn minet(workspace: &Workspace) -> PathBuf {
     workspace.target.join("debug/minet")
 }
 
-/// Builds and runs all tests. Those in namespaces wait most of their time: what watches no time, and `also`, runs beside them with what
-/// they leave of the processors. Where the host has taken much of these meanwhile, one after the other.
-pub fn run(
-    workspace: &Workspace,
-    quick: bool,
-    lacking: Lacking,
-    bystander: &Bystander,
-    also: impl FnOnce(&mut Tally) + Send,
-    tally: &mut Tally,
-) -> Result<()> {
+/// Builds and runs all tests.
+pub fn run(workspace: &Workspace, quick: bool, lacking: Lacking, tally: &mut Tally) -> Result<()> {
     let mut programs = HashMap::new();
     // The command, the C library and the examples, which tests start. Together, and with examples: so what they depend on is
     // built once, with the features that tests use too.
@@ -98,47 +90,16 @@ pub fn run(
     if quick {
         tally.skip("documentation tests and model checking", "--quick");
     }
-    let beside = bystander.stolen() < STOLEN_MOST;
-    if !beside {
-        println!(
-            "== the host takes {:.0} % of the processors for others: tests run one after the other",
-            bystander.stolen()
-        );
+    // One after the other: many tests watch times.
+    let mut commands = before(workspace, is_root, &options);
+    commands.extend(timeless(workspace, is_root, quick, rooms));
+    if is_root {
+        commands.push(in_namespaces(workspace, &options));
     }
     let mut failures = Failures::new();
-    for command in before(workspace, is_root, &options) {
-        failures.extend(tests(command, &programs, tally, |line| println!("{line}"))?);
+    for command in commands {
+        failures.extend(tests(command, &programs, tally)?);
     }
-    let others = || {
-        let (mut tally, mut failures) = (Tally::new(), Failures::new());
-        for command in timeless(workspace, is_root, quick, rooms, beside) {
-            // Shown as a whole: between lines of the other tests nobody could read them.
-            let mut lines = Vec::new();
-            let done = tests(command, &programs, &mut tally, |line| lines.push(line));
-            println!("{}", lines.join("\n"));
-            failures.extend(done?);
-        }
-        also(&mut tally);
-        Ok((tally, failures))
-    };
-    let mut networks = || match is_root {
-        true => tests(in_namespaces(workspace, &options), &programs, tally, |line| println!("{line}")),
-        false => Ok(Failures::new()),
-    };
-    let (of_networks, (of_others, more)) = if beside {
-        thread::scope(|scope| {
-            let others = scope.spawn(others);
-            let of_networks = networks();
-            let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok::<_, Error>((of_networks?, others?))
-        })?
-    } else {
-        let others = others()?;
-        (networks()?, others)
-    };
-    tally.absorb(of_others);
-    failures.extend(of_networks);
-    failures.extend(more);
     look_again(workspace, &programs, failures, tally)
 }
 
@@ -205,8 +166,8 @@ fn before(workspace: &Workspace, is_root: bool, options: &[&str]) -> Vec<Command
 
 /// Those that only compute or compile, however long it takes: the simulator (its clock is virtual), the rooms on a machine without an
 /// operating system, examples in documentation, model checking.
-fn timeless(workspace: &Workspace, is_root: bool, quick: bool, rooms: bool, beside: bool) -> Vec<Command> {
-    let cargo = |args: &[&str]| if beside { workspace.cargo_beside(args) } else { workspace.cargo(args) };
+fn timeless(workspace: &Workspace, is_root: bool, quick: bool, rooms: bool) -> Vec<Command> {
+    let cargo = |args: &[&str]| workspace.cargo(args);
     let ignored: &[&str] = if quick { &[] } else { &["--include-ignored"] };
     let options = ["--no-fail-fast", "--color", "never", "--"];
     let mut commands = Vec::new();
@@ -220,7 +181,7 @@ fn timeless(workspace: &Workspace, is_root: bool, quick: bool, rooms: bool, besi
     }
     if !quick {
         commands.push(cargo(&["test", "--workspace", "--doc", "--no-fail-fast", "--color", "never"]));
-        commands.push(loom(workspace, cargo));
+        commands.push(loom(workspace));
     }
     commands
 }
@@ -241,14 +202,9 @@ fn built(workspace: &Workspace) -> Result<HashMap<String, Program>> {
 }
 
 /// Runs `cargo test`, shows what it says and keeps each verdict; what failed.
-fn tests(
-    mut command: Command,
-    programs: &HashMap<String, Program>,
-    tally: &mut Tally,
-    mut show: impl FnMut(String),
-) -> Result<Failures> {
+fn tests(mut command: Command, programs: &HashMap<String, Program>, tally: &mut Tally) -> Result<Failures> {
     let (bystander, mut failed) = (Bystander::new(), Vec::new());
-    show(format!("== {}", minet_tests::command_line(&command)));
+    println!("== {}", minet_tests::command_line(&command));
     let (reader, writer) = pipe().map_err(Error::io("make a pipe"))?;
     let twin = writer.try_clone().map_err(Error::io("share a pipe"))?;
     command.stdout(writer).stderr(twin);
@@ -272,7 +228,7 @@ fn tests(
                 line = line.replace("FAILED", &format!("failed; judged at the end, the host takes {stolen:.0} %"));
             }
         }
-        show(line);
+        println!("{line}");
     }
     let status = process.wait(LONGEST)?;
     // A test program that crashes says no verdict: its end counts.
@@ -308,9 +264,9 @@ fn verdict_of(line: &str) -> Option<(String, Verdict)> {
 }
 
 /// The ring under loom, in a build of its own.
-fn loom(workspace: &Workspace, cargo: impl Fn(&[&str]) -> Command) -> Command {
+fn loom(workspace: &Workspace) -> Command {
     let args = ["test", "--package", "fabric-ring", "--release", "--test", "loom", "--color", "never"];
-    let mut command = cargo(&args);
+    let mut command = workspace.cargo(&args);
     command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.target.join("loom"));
     command
 }
